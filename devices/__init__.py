@@ -1,0 +1,60 @@
+"""The black box: contract, errors, wrappers, imperfections, registry and the HDF5 writer.
+
+Nothing in here knows what a device is used for; networks and learning stand in `pnn`.
+"""
+
+from devices.averaged import Averaged
+from devices.cached import Cached
+from devices.device import Device
+from devices.errors import (
+    DeviceError,
+    Desync,
+    InstrumentError,
+    LimitError,
+    LinkDown,
+    NotCalibrated,
+    ReplyTimeout,
+    SaturationError,
+    ShortTransfer,
+)
+from devices.function import FunctionDevice
+from devices.imperfections import Drifting, Imperfection, Noisy, Quantised, Saturating
+from devices.measurement import PURPOSES, Flag, Ledger, Measurement, Purpose
+from devices.recorded import Recorded
+from devices.registry import available_devices, build_device, open_device, register_device
+from devices.spec import DeviceSpec, Domain
+from devices.wrapper import Wrapper
+
+__all__ = [
+    "PURPOSES",
+    "Averaged",
+    "Cached",
+    "Desync",
+    "Device",
+    "DeviceError",
+    "DeviceSpec",
+    "Domain",
+    "Drifting",
+    "Flag",
+    "FunctionDevice",
+    "Imperfection",
+    "InstrumentError",
+    "Ledger",
+    "LimitError",
+    "LinkDown",
+    "Measurement",
+    "Noisy",
+    "NotCalibrated",
+    "Purpose",
+    "Quantised",
+    "Recorded",
+    "ReplyTimeout",
+    "Saturating",
+    "SaturationError",
+    "ShortTransfer",
+    "Wrapper",
+    "available_devices",
+    "build_device",
+    "open_device",
+    "register_device",
+]

@@ -1,0 +1,367 @@
+"""The device contract: what every black box offers, done once for all of them."""
+
+from __future__ import annotations
+
+import atexit
+import inspect
+import threading
+import time
+import weakref
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Any, Self, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from devices.errors import DeviceError
+from devices.measurement import PURPOSES, Flag, Ledger, Measurement, Purpose
+from devices.spec import DeviceSpec
+
+__all__ = ["Device"]
+
+Array = NDArray[Any]
+
+# What a driver must leave alone: overriding one of these would bypass a check or a count.
+_FINAL = ("measure", "acquire", "open", "close", "safe", "reset", "__enter__", "__exit__")
+
+
+class Device(ABC):
+    """A black box: it is driven with rows of numbers and answers with rows of numbers.
+
+    A driver sets `spec` in its constructor, which does no I/O, and writes these hooks:
+
+    * ``_measure(drives)``: drive the rows and return their answers. The only one that must be.
+    * ``_drive(drives)``: put a row out, where driving and reading are two steps; the base class
+      then waits ``spec.settle_s`` before it calls ``_measure`` with the same row.
+    * ``_open()``, ``_close()``: connect and disconnect.
+    * ``_safe()``: switch the outputs off.
+    * ``_reset()``: forget the earlier rows, for a device with memory.
+
+    The base class checks shape, finiteness and limits before anything is driven, holds the lock,
+    splits batches, settles, averages, retries, counts and flags, and calls ``safe`` when a
+    measurement ends by an exception. A hook that fails in mid-batch may raise a `DeviceError`
+    with ``rows=`` the answers that it has so far; they are kept.
+
+    A device is copied and pickled by its recipe, the arguments of its constructor: a copy is
+    closed and has a fresh ledger.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from devices import Device, DeviceSpec
+    >>> class Squarer(Device):
+    ...     def __init__(self, n):
+    ...         self.spec = DeviceSpec(name="squarer", n_inputs=n, n_outputs=n)
+    ...
+    ...     def _measure(self, drives):
+    ...         return drives**2
+    >>> with Squarer(2) as device:
+    ...     device.measure([[0.5, 1.0]])
+    array([[0.25, 1.  ]])
+    """
+
+    spec: DeviceSpec
+
+    _args: tuple[Any, ...]
+    _kwargs: dict[str, Any]
+    _lock: threading.RLock
+    _ledger: Ledger
+    _is_open: bool
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        self = super().__new__(cls)
+        self._args, self._kwargs = args, kwargs
+        self._lock = threading.RLock()
+        self._ledger = Ledger()
+        self._is_open = False
+        return self
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in _FINAL:
+            if name in cls.__dict__:
+                raise TypeError(
+                    f"{cls.__name__} overrides {name}(), which belongs to the device contract; "
+                    "write the hooks _measure, _drive, _open, _close, _safe or _reset instead"
+                )
+
+    # -- hooks ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _measure(self, drives: Array) -> Array:
+        """Return the answers, (batch, n_outputs), to checked drives, (batch, n_inputs)."""
+
+    def _drive(self, drives: Array) -> None:  # noqa: B027  (a hook with a sensible default)
+        """Put one row out; the settling time follows, then `_measure` with the same row."""
+
+    def _open(self) -> None:  # noqa: B027
+        """Connect. Called once, before the first measurement."""
+
+    def _close(self) -> None:  # noqa: B027
+        """Disconnect. Called once, after `_safe`."""
+
+    def _safe(self) -> None:  # noqa: B027
+        """Switch the outputs off."""
+
+    def _reset(self) -> None:  # noqa: B027
+        """Forget the earlier rows; for devices with memory."""
+
+    # -- life cycle ----------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the device can measure."""
+        return self._is_open
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was spent on the innermost device."""
+        return self._ledger
+
+    @property
+    def state_id(self) -> str:
+        """Identity of the programmable parameters' state; part of every cache key and record."""
+        return ""
+
+    @final
+    def open(self) -> Self:
+        """Connect; does nothing on an open device. Returns the device."""
+        with self._lock:
+            if not self._is_open:
+                self._open()
+                self._is_open = True
+                _open_devices.add(self)
+        return self
+
+    @final
+    def close(self) -> None:
+        """Switch the outputs off and disconnect; does nothing on a closed device."""
+        with self._lock:
+            if self._is_open:
+                self._is_open = False
+                _open_devices.discard(self)
+                try:
+                    self._safe()
+                finally:
+                    self._close()
+
+    @final
+    def safe(self) -> None:
+        """Switch the outputs off. The device stays open."""
+        with self._lock:
+            if self._is_open:
+                self._safe()
+
+    @final
+    def reset(self) -> None:
+        """Bring a device with memory back to its state of rest; nothing to do on any other."""
+        with self._lock:
+            self._reset()
+
+    @final
+    def __enter__(self) -> Self:
+        return self.open()
+
+    @final
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- measuring -----------------------------------------------------------------------------
+
+    @final
+    def measure(
+        self, drives: ArrayLike, *, purpose: Purpose = "probe", averages: int = 1
+    ) -> Array:
+        """Return the answers to `drives`; `acquire` returns them with their provenance."""
+        return self.acquire(drives, purpose=purpose, averages=averages).outputs
+
+    @final
+    def acquire(
+        self, drives: ArrayLike, *, purpose: Purpose = "probe", averages: int = 1
+    ) -> Measurement:
+        """Drive the rows and measure their answers.
+
+        Parameters
+        ----------
+        drives : array_like of shape (batch, n_inputs)
+            Within the limits of `spec`, in its `input_unit`.
+        purpose : {"train", "validation", "test", "probe", "calibration", "control"}
+            What the queries are counted under.
+        averages : int
+            How often each row is driven; the answer is the mean. Each time is one query.
+
+        Returns
+        -------
+        Measurement
+            With ``outputs`` of shape (batch, n_outputs).
+
+        Raises
+        ------
+        LimitError
+            If a drive is illegal; nothing was driven.
+        DeviceError
+            If a row fails for good. The error has the rows measured so far (``rows``) and the
+            index of the row that failed (``failed_row``); the outputs were switched off.
+        """
+        if purpose not in PURPOSES:
+            raise ValueError(f"purpose={purpose!r} is not one of {', '.join(PURPOSES)}")
+        if isinstance(averages, bool) or not isinstance(averages, int) or averages < 1:
+            raise ValueError(f"averages={averages!r} must be a whole number of at least 1")
+        if averages > 1 and self.spec.memory:
+            raise ValueError(
+                f"{self.spec.name} has memory: repeated rows would not be repeats, use averages=1"
+            )
+        rows = self.spec.check_drives(drives)
+        if not self._is_open:
+            raise DeviceError(
+                f"{self.spec.name} is not open; use it as `with device:` or call device.open()"
+            )
+        if averages == 1:
+            return self._acquire(rows, purpose)
+        try:
+            repeated = self._acquire(np.repeat(rows, averages, axis=0), purpose)
+        except DeviceError as error:
+            if error.rows is not None and error.failed_row is not None:
+                error.failed_row //= averages
+                whole = error.rows[: error.failed_row * averages]
+                error.rows = whole.reshape(error.failed_row, averages, -1).mean(axis=1)
+            raise
+        return repeated.averaged(averages)
+
+    def _acquire(self, drives: Array, purpose: Purpose) -> Measurement:
+        """Measure checked drives. The innermost device's own; a wrapper passes the call on."""
+        spec, n = self.spec, len(drives)
+        outputs = np.empty((n, spec.n_outputs), spec.output_dtype)
+        attempts = np.ones(n, np.int64)
+        flags = np.zeros(n, np.uint8)
+        two_steps = type(self)._drive is not Device._drive
+        if spec.settle_s and not two_steps:
+            raise TypeError(
+                f"{type(self).__name__}: settle_s={spec.settle_s:g} needs the hook _drive(), so "
+                "that there is a moment between driving and measuring"
+            )
+        done, tries = 0, 1  # rows measured, and which try of row `done` this is
+        with self._lock:
+            began, clock = time.time(), time.perf_counter()
+            try:
+                while done < n:
+                    # A row is the unit of settling and of trying again.
+                    size = 1 if two_steps or tries > 1 else (spec.max_batch or n)
+                    chunk = slice(done, min(done + size, n))
+                    try:
+                        outputs[chunk] = self._answer(drives[chunk], two_steps)
+                        count = chunk.stop - done
+                    except DeviceError as error:
+                        kept = error.rows if error.rows is not None else ()
+                        count = len(kept)
+                        outputs[done : done + count] = kept
+                        if count:
+                            tries = 1  # the row that fails now is another one
+                        if not error.transient or tries >= spec.attempts:
+                            self._ledger.queries[purpose] += count
+                            error.rows = outputs[: done + count].copy()
+                            error.failed_row = done + count
+                            raise
+                        attempts[done + count] = tries = tries + 1
+                        flags[done + count] |= Flag.RETRIED
+                        self._ledger.retries += 1
+                    else:
+                        tries = 1
+                    self._ledger.queries[purpose] += count
+                    done += count
+            except BaseException as error:
+                try:
+                    self._safe()
+                except Exception as second:
+                    error.add_note(f"{spec.name}: switching the outputs off failed too: {second}")
+                raise
+            finally:
+                seconds = time.perf_counter() - clock
+                self._ledger.seconds[purpose] += seconds
+                self._ledger.joules += seconds * (spec.watts or 0.0)
+        if spec.saturation is not None:
+            flags[(np.abs(outputs) >= spec.saturation).any(axis=1)] |= Flag.SATURATED
+        return Measurement(
+            outputs, flags, attempts, began, seconds, purpose, spec.name, self.state_id
+        )
+
+    def _answer(self, drives: Array, two_steps: bool) -> Array:
+        """Drive, settle and measure one chunk; every failure comes out as a `DeviceError`."""
+        spec = self.spec
+        try:
+            if two_steps:
+                self._drive(drives)
+                time.sleep(spec.settle_s)
+            answer = np.asarray(self._measure(drives))
+        except DeviceError:
+            raise
+        except Exception as error:
+            raise DeviceError(
+                f"{spec.name}: measuring failed with {type(error).__name__}: {error}"
+            ) from error
+        if answer.shape != (len(drives), spec.n_outputs):
+            raise DeviceError(
+                f"{spec.name}: the answer has shape {answer.shape}, expected "
+                f"{(len(drives), spec.n_outputs)}; the driver and its spec disagree"
+            )
+        if not np.can_cast(answer.dtype, spec.output_dtype, "same_kind"):
+            raise DeviceError(
+                f"{spec.name}: the answer is {answer.dtype}, expected {spec.output_dtype}; "
+                "the driver and its spec disagree"
+            )
+        finite = np.isfinite(answer).all(axis=1)
+        if not finite.all():
+            row = int(np.argmin(finite))
+            column = int(np.argmin(np.isfinite(answer[row])))
+            raise DeviceError(
+                f"{spec.name}: the answer in output {column} is {answer[row, column]}, "
+                "not a finite number",
+                rows=answer[:row],
+            )
+        return answer
+
+    # -- recipe --------------------------------------------------------------------------------
+
+    @final
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self._args, self._kwargs)
+
+    def recipe(self) -> dict[str, Any]:
+        """Return the class and the constructor's arguments by name, defaults included."""
+        bound = inspect.signature(self.__init__).bind(*self._args, **self._kwargs)  # type: ignore[misc]
+        bound.apply_defaults()
+        return {"class": f"{type(self).__module__}.{type(self).__qualname__}", **bound.arguments}
+
+    def __repr__(self) -> str:
+        given = inspect.signature(self.__init__).bind(*self._args, **self._kwargs)  # type: ignore[misc]
+        shown = ", ".join(f"{k}={_short(v)}" for k, v in given.arguments.items())
+        return f"{type(self).__name__}({shown})"
+
+
+def _rebuild(cls: type[Device], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Device:
+    return cls(*args, **kwargs)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"<{value.dtype} array {value.shape}>"
+    return repr(value)
+
+
+# Devices still open when the interpreter ends are made safe and closed, last opened first.
+_open_devices: weakref.WeakSet[Device] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for device in list(_open_devices):
+        try:
+            device.close()
+        except Exception as error:
+            print(f"{device.spec.name}: closing at exit failed: {error}")

@@ -1,0 +1,103 @@
+"""Any Python callable as a device."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from devices.device import Device
+from devices.spec import DeviceSpec
+
+__all__ = ["FunctionDevice"]
+
+Function = Callable[[NDArray[Any]], Any]
+
+
+class FunctionDevice(Device):
+    """A device whose answers come from a function, be it a simulation or a script at a bench.
+
+    Parameters
+    ----------
+    function : callable or str
+        Takes drives of shape (batch, n_inputs) and returns answers of shape (batch, n_outputs);
+        with ``max_batch=1`` a batch is one row. As a string, ``"package.module:name"`` or
+        ``"path/to/file.py:name"``, imported when the device is opened: such a device can be
+        named on the command line and is as portable as its text.
+    n_inputs, n_outputs : int
+        Width of one drive and of one answer.
+    safe : callable, optional
+        Called without arguments to switch the outputs off.
+    **spec
+        Any other field of `DeviceSpec`: ``low``, ``high``, ``domain``, ``seconds_per_query`` ...
+
+    Raises
+    ------
+    ValueError
+        If a string does not have the form above, or a field of the spec is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with FunctionDevice(np.tanh, 3, 3, low=-1, high=1) as device:
+    ...     device.measure(np.zeros((1, 3)))
+    array([[0., 0., 0.]])
+    """
+
+    def __init__(
+        self,
+        function: Function | str,
+        n_inputs: int,
+        n_outputs: int,
+        *,
+        safe: Callable[[], object] | None = None,
+        **spec: Any,
+    ) -> None:
+        if isinstance(function, str):
+            module, _, name = function.rpartition(":")
+            if not (module and name):
+                raise ValueError(
+                    f"function={function!r} must be 'package.module:name' or 'file.py:name'"
+                )
+        else:
+            name = getattr(function, "__name__", type(function).__name__)
+        spec.setdefault("name", name)
+        self.spec = DeviceSpec(n_inputs=n_inputs, n_outputs=n_outputs, **spec)
+        self._function = function
+        self._switch_off = safe
+
+    def _open(self) -> None:
+        if isinstance(self._function, str):
+            self._function = _load(self._function)
+
+    def _measure(self, drives: NDArray[Any]) -> NDArray[Any]:
+        assert callable(self._function)
+        return self._function(drives)  # type: ignore[no-any-return]
+
+    def _safe(self) -> None:
+        if self._switch_off is not None:
+            self._switch_off()
+
+
+def _load(text: str) -> Function:
+    """Import what ``"package.module:name"`` or ``"file.py:name"`` names."""
+    where, _, name = text.rpartition(":")
+    if where.endswith(".py"):
+        path = Path(where)
+        if not path.is_file():
+            raise FileNotFoundError(f"function={text!r}: there is no file {path.resolve()}")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    else:
+        module = importlib.import_module(where)
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise ValueError(f"function={text!r}: {where} has no function {name!r}")
+    return function  # type: ignore[no-any-return]

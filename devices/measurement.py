@@ -1,0 +1,112 @@
+"""What came back from a device, with where it came from; and the count of what was spent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from enum import IntFlag
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["PURPOSES", "Flag", "Ledger", "Measurement", "Purpose"]
+
+#: What a query is spent on. Every row is counted under one of these.
+Purpose = Literal["train", "validation", "test", "probe", "calibration", "control"]
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+
+
+class Flag(IntFlag):
+    """What happened to one row, beside its being measured."""
+
+    NONE = 0
+    SATURATED = 1
+    RETRIED = 2
+    CLIPPED = 4
+    RESYNCED = 8
+    CACHED = 16
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The answer to one call of `Device.acquire`.
+
+    Attributes
+    ----------
+    outputs : ndarray of shape (batch, n_outputs)
+        The answers, in the device's `output_unit`.
+    flags : ndarray of shape (batch,), uint8
+        `Flag` bits of each row.
+    attempts : ndarray of shape (batch,), int
+        How often each row was driven until it was measured; 0 for a row from a cache.
+    time_s : float
+        When the call began, in seconds since 1970-01-01 UTC.
+    duration_s : float
+        Seconds spent in the device.
+    purpose : str
+        What the queries were spent on.
+    device : str
+        Name of the innermost device.
+    state_id : str
+        State of the programmable parameters ("" where there are none).
+    calibration_id : str
+        The calibration that the answers went through ("" for none).
+    """
+
+    outputs: NDArray[Any]
+    flags: NDArray[np.uint8]
+    attempts: NDArray[np.int64]
+    time_s: float
+    duration_s: float
+    purpose: Purpose
+    device: str
+    state_id: str = ""
+    calibration_id: str = ""
+
+    def averaged(self, n: int) -> Measurement:
+        """Return the mean over groups of `n` consecutive rows; flags add up, as do attempts."""
+        rows = len(self.outputs) // n
+        return replace(
+            self,
+            outputs=self.outputs.reshape(rows, n, -1).mean(axis=1),
+            flags=np.bitwise_or.reduce(self.flags.reshape(rows, n), axis=1),
+            attempts=self.attempts.reshape(rows, n).sum(axis=1),
+        )
+
+
+@dataclass
+class Ledger:
+    """What was spent on a device since it was made.
+
+    Attributes
+    ----------
+    queries : Counter
+        Rows driven and measured, by purpose.
+    seconds : Counter
+        Seconds in the device, by purpose, failed attempts and settling included.
+    retries : int
+        Rows that had to be driven again; these are not queries.
+    joules : float
+        Energy of the device, where its spec states the power.
+    """
+
+    queries: Counter[str] = field(default_factory=Counter)
+    seconds: Counter[str] = field(default_factory=Counter)
+    retries: int = 0
+    joules: float = 0.0
+
+    @property
+    def total(self) -> int:
+        """All queries."""
+        return sum(self.queries.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain numbers, every purpose named."""
+        return {
+            "queries": {p: self.queries[p] for p in PURPOSES} | {"total": self.total},
+            "seconds": {p: self.seconds[p] for p in PURPOSES}
+            | {"total": sum(self.seconds.values())},
+            "retries": self.retries,
+            "joules": self.joules,
+        }
