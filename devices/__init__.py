@@ -7,8 +7,8 @@ from devices.averaged import Averaged
 from devices.cached import Cached
 from devices.device import Device
 from devices.errors import (
-    DeviceError,
     Desync,
+    DeviceError,
     InstrumentError,
     LimitError,
     LinkDown,

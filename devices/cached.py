@@ -43,7 +43,7 @@ class Cached(Wrapper):
     def __init__(
         self,
         device: Device,
-        purposes: Collection[Purpose] = ("train",),
+        purposes: Collection[str] = ("train",),
         max_rows: int = 100_000,
     ) -> None:
         super().__init__(device)
@@ -71,9 +71,7 @@ class Cached(Wrapper):
             keys = [(state, row.tobytes()) for row in drives + 0.0]  # + 0.0: one zero, not two
             new = list({key: i for i, key in enumerate(keys) if key not in self._rows}.values())
             fresh = self.inner.acquire(drives[new], purpose=purpose)
-            answers = {
-                keys[i]: (fresh.outputs[k], int(fresh.flags[k])) for k, i in enumerate(new)
-            }
+            answers = {keys[i]: (fresh.outputs[k], int(fresh.flags[k])) for k, i in enumerate(new)}
             for key in keys:
                 if key in self._rows:
                     self._rows.move_to_end(key)

@@ -69,7 +69,7 @@ class Device(ABC):
     _ledger: Ledger
     _is_open: bool
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102
         self = super().__new__(cls)
         self._args, self._kwargs = args, kwargs
         self._lock = threading.RLock()
@@ -175,9 +175,7 @@ class Device(ABC):
     # -- measuring -----------------------------------------------------------------------------
 
     @final
-    def measure(
-        self, drives: ArrayLike, *, purpose: Purpose = "probe", averages: int = 1
-    ) -> Array:
+    def measure(self, drives: ArrayLike, *, purpose: Purpose = "probe", averages: int = 1) -> Array:
         """Return the answers to `drives`; `acquire` returns them with their provenance."""
         return self.acquire(drives, purpose=purpose, averages=averages).outputs
 
@@ -246,6 +244,7 @@ class Device(ABC):
                 f"{type(self).__name__}: settle_s={spec.settle_s:g} needs the hook _drive(), so "
                 "that there is a moment between driving and measuring"
             )
+        seconds = 0.0
         done, tries = 0, 1  # rows measured, and which try of row `done` this is
         with self._lock:
             began, clock = time.time(), time.perf_counter()
@@ -258,7 +257,7 @@ class Device(ABC):
                         outputs[chunk] = self._answer(drives[chunk], two_steps)
                         count = chunk.stop - done
                     except DeviceError as error:
-                        kept = error.rows if error.rows is not None else ()
+                        kept = outputs[:0] if error.rows is None else error.rows
                         count = len(kept)
                         outputs[done : done + count] = kept
                         if count:

@@ -44,8 +44,8 @@ class Imperfection(Wrapper):
         return super()._acquire(drives, purpose)
 
     def _normal(self, like: Array) -> Array:
-        """Normal numbers of unit variance, circular complex ones for complex answers."""
-        noise = self._random.standard_normal(like.shape)
+        """Draw normal numbers of unit variance, circular complex ones for complex answers."""
+        noise: Array = self._random.standard_normal(like.shape)
         if like.dtype.kind == "c":
             return (noise + 1j * self._random.standard_normal(like.shape)) / np.sqrt(2)
         return noise
@@ -153,7 +153,8 @@ class Quantised(Imperfection):
 
 def _round(values: Array, low: Array | float, high: Array | float, bits: int) -> Array:
     step = (np.asarray(high) - low) / (2**bits - 1)
-    return np.clip(low + step * np.round((values - low) / step), low, high)
+    rounded: Array = np.clip(low + step * np.round((values - low) / step), low, high)
+    return rounded
 
 
 class Saturating(Imperfection):

@@ -111,7 +111,9 @@ def _call(name: str, arguments: Mapping[str, Any], *inner: Device) -> Device:
             for p in list(inspect.signature(factory).parameters.values())[len(inner) :]
             if p.kind is not p.VAR_KEYWORD
         ]
-        raise ValueError(f"device {name!r}: {error}; its arguments are {', '.join(names)}") from error
+        raise ValueError(
+            f"device {name!r}: {error}; its arguments are {', '.join(names)}"
+        ) from error
     device = factory(*inner, **arguments)
     if not isinstance(device, Device):
         raise ValueError(f"device {name!r}: {factory!r} returned {device!r}, which is no Device")

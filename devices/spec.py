@@ -146,7 +146,7 @@ class DeviceSpec:
         low, high = self.limits
         # One comparison catches NaN and both infinities as well: they are inside no range.
         bad = ~((rows >= low) & (rows <= high))
-        what = f"outside [{{low:g}}, {{high:g}}] {self.input_unit}"
+        what = f"outside [{{low:g}}, {{high:g}}] {self.input_unit}".removesuffix(" 1")
         if not bad.any() and self.domain == "bits":
             bad, what = (rows != low) & (rows != high), "neither {low:g} nor {high:g}"
         elif not bad.any() and self.domain == "codes":

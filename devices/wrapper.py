@@ -68,8 +68,10 @@ class Wrapper(Device):
 
     @property
     def ledger(self) -> Ledger:
+        """What was spent on the innermost device."""
         return self.inner.ledger
 
     @property
     def state_id(self) -> str:
+        """The inner device's state."""
         return self.inner.state_id
