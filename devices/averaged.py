@@ -26,13 +26,13 @@ class Averaged(Wrapper):
     Raises
     ------
     ValueError
-        If `n` is below 1, at the first measurement if the device has memory.
+        If `n` is no whole number of at least 1; at the first measurement if the device has memory.
     """
 
     def __init__(self, device: Device, n: int) -> None:
         super().__init__(device)
-        if n < 1:
-            raise ValueError(f"Averaged: n={n!r} must be at least 1")
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise ValueError(f"Averaged: n={n!r} must be a whole number of at least 1")
         self.n = n
 
     def _acquire(self, drives: NDArray[Any], purpose: Purpose) -> Measurement:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.device import Device
+from devices.errors import DeviceError
 from devices.measurement import Flag, Measurement, Purpose
 from devices.wrapper import Wrapper
 
@@ -69,8 +70,16 @@ class Cached(Wrapper):
         with self._lock:
             state = self.state_id
             keys = [(state, row.tobytes()) for row in drives + 0.0]  # + 0.0: one zero, not two
-            new = list({key: i for i, key in enumerate(keys) if key not in self._rows}.values())
-            fresh = self.inner.acquire(drives[new], purpose=purpose)
+            first: dict[tuple[str, bytes], int] = {}
+            for i, key in enumerate(keys):
+                if key not in self._rows:
+                    first.setdefault(key, i)
+            new = list(first.values())
+            try:
+                fresh = self.inner.acquire(drives[new], purpose=purpose)
+            except DeviceError as error:
+                self._fail(error, keys, new)
+                raise
             answers = {keys[i]: (fresh.outputs[k], int(fresh.flags[k])) for k, i in enumerate(new)}
             for key in keys:
                 if key in self._rows:
@@ -87,3 +96,16 @@ class Cached(Wrapper):
         for i, (answer, _) in enumerate(found):
             outputs[i] = answer
         return replace(fresh, outputs=outputs, flags=flags, attempts=attempts)
+
+    def _fail(self, error: DeviceError, keys: list[tuple[str, bytes]], new: list[int]) -> None:
+        """Restate what failed in rows of the call; the inner device was asked for fewer."""
+        if error.failed_row is None:
+            return
+        failed = new[error.failed_row]
+        if error.rows is not None:
+            fresh = {keys[i]: row for i, row in zip(new, error.rows, strict=False)}
+            rows = np.empty((failed, self.spec.n_outputs), self.spec.output_dtype)
+            for row, key in zip(rows, keys, strict=False):
+                row[:] = fresh[key] if key in fresh else self._rows[key][0]
+            error.rows = rows
+        error.failed_row = failed

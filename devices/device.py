@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import inspect
 import threading
 import time
@@ -131,7 +132,7 @@ class Device(ABC):
             if not self._is_open:
                 self._open()
                 self._is_open = True
-                _open_devices.add(self)
+                _open_devices[self] = None
         return self
 
     @final
@@ -140,7 +141,7 @@ class Device(ABC):
         with self._lock:
             if self._is_open:
                 self._is_open = False
-                _open_devices.discard(self)
+                _open_devices.pop(self, None)
                 try:
                     self._safe()
                 finally:
@@ -170,7 +171,13 @@ class Device(ABC):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+            return
+        try:
+            self.close()
+        except Exception as second:  # what went wrong first is what the user must see
+            error.add_note(f"{self.spec.name}: closing failed too: {second}")
 
     # -- measuring -----------------------------------------------------------------------------
 
@@ -216,21 +223,23 @@ class Device(ABC):
                 f"{self.spec.name} has memory: repeated rows would not be repeats, use averages=1"
             )
         rows = self.spec.check_drives(drives)
-        if not self._is_open:
-            raise DeviceError(
-                f"{self.spec.name} is not open; use it as `with device:` or call device.open()"
-            )
-        if averages == 1:
-            return self._acquire(rows, purpose)
-        try:
-            repeated = self._acquire(np.repeat(rows, averages, axis=0), purpose)
-        except DeviceError as error:
-            if error.rows is not None and error.failed_row is not None:
-                error.failed_row //= averages
-                whole = error.rows[: error.failed_row * averages]
-                error.rows = whole.reshape(error.failed_row, averages, -1).mean(axis=1)
-            raise
-        return repeated.averaged(averages)
+        with self._lock:  # asked under the lock: another thread may close while this one waits
+            if not self._is_open:
+                raise DeviceError(
+                    f"{self.spec.name} is not open; use it as `with device:` or call device.open()"
+                )
+            if averages == 1:
+                return self._acquire(rows, purpose)
+            try:
+                repeated = self._acquire(np.repeat(rows, averages, axis=0), purpose)
+            except DeviceError as error:
+                if error.failed_row is not None:
+                    error.failed_row //= averages
+                    if error.rows is not None:
+                        shape = (error.failed_row, averages, error.rows.shape[1])
+                        error.rows = error.rows[: shape[0] * averages].reshape(shape).mean(axis=1)
+                raise
+            return repeated.averaged(averages)
 
     def _acquire(self, drives: Array, purpose: Purpose) -> Measurement:
         """Measure checked drives. The innermost device's own; a wrapper passes the call on."""
@@ -254,10 +263,12 @@ class Device(ABC):
                     size = 1 if two_steps or tries > 1 else (spec.max_batch or n)
                     chunk = slice(done, min(done + size, n))
                     try:
-                        outputs[chunk] = self._answer(drives[chunk], two_steps)
+                        # A copy: a hook that works in place changes neither the caller's rows
+                        # nor what a second try drives.
+                        outputs[chunk] = self._answer(drives[chunk].copy(), two_steps)
                         count = chunk.stop - done
                     except DeviceError as error:
-                        kept = outputs[:0] if error.rows is None else error.rows
+                        kept = self._kept(error, chunk.stop - done)
                         count = len(kept)
                         outputs[done : done + count] = kept
                         if count:
@@ -285,7 +296,7 @@ class Device(ABC):
                 self._ledger.seconds[purpose] += seconds
                 self._ledger.joules += seconds * (spec.watts or 0.0)
         if spec.saturation is not None:
-            flags[(np.abs(outputs) >= spec.saturation).any(axis=1)] |= Flag.SATURATED
+            flags[(np.abs(outputs) >= spec.saturation).any(axis=1)] |= np.uint8(Flag.SATURATED)
         return Measurement(
             outputs, flags, attempts, began, seconds, purpose, spec.name, self.state_id
         )
@@ -295,7 +306,7 @@ class Device(ABC):
         spec = self.spec
         try:
             if two_steps:
-                self._drive(drives)
+                self._drive(drives.copy())
                 time.sleep(spec.settle_s)
             answer = np.asarray(self._measure(drives))
         except DeviceError:
@@ -314,6 +325,8 @@ class Device(ABC):
                 f"{spec.name}: the answer is {answer.dtype}, expected {spec.output_dtype}; "
                 "the driver and its spec disagree"
             )
+        with np.errstate(over="ignore"):  # an answer too large for its type is not finite, below
+            answer = answer.astype(spec.output_dtype, copy=False)
         finite = np.isfinite(answer).all(axis=1)
         if not finite.all():
             row = int(np.argmin(finite))
@@ -325,11 +338,41 @@ class Device(ABC):
             )
         return answer
 
+    def _kept(self, error: DeviceError, asked: int) -> Array:
+        """Return the measured rows that a hook's error carries, as far as they can be believed."""
+        spec = self.spec
+        if error.rows is None:
+            return np.empty((0, spec.n_outputs), spec.output_dtype)
+        rows = error.rows
+        if (
+            rows.ndim != 2
+            or rows.shape[1] != spec.n_outputs
+            or len(rows) > asked
+            or not np.can_cast(rows.dtype, spec.output_dtype, "same_kind")
+        ):
+            error.add_note(
+                f"{spec.name}: the rows in this error, {rows.dtype} of shape {rows.shape}, are not "
+                f"answers to the {asked} rows driven ({spec.output_dtype}, {spec.n_outputs} wide) "
+                "and were dropped"
+            )
+            return np.empty((0, spec.n_outputs), spec.output_dtype)
+        good = np.isfinite(rows).all(axis=1)
+        # Something failed, so the last row asked for is never taken as measured.
+        first_bad = asked - 1 if good.all() else int(np.argmin(good))
+        return rows[: min(first_bad, asked - 1)]
+
     # -- recipe --------------------------------------------------------------------------------
 
     @final
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self._args, self._kwargs)
+
+    @final
+    def __copy__(self) -> Self:
+        # Copies down to the innermost device: two wrappers must not share one unawares.
+        args = [copy.copy(a) if isinstance(a, Device) else a for a in self._args]
+        kwargs = {k: copy.copy(v) if isinstance(v, Device) else v for k, v in self._kwargs.items()}
+        return type(self)(*args, **kwargs)
 
     def recipe(self) -> dict[str, Any]:
         """Return the class and the constructor's arguments by name, defaults included."""
@@ -350,16 +393,18 @@ def _rebuild(cls: type[Device], args: tuple[Any, ...], kwargs: dict[str, Any]) -
 def _short(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"<{value.dtype} array {value.shape}>"
+    if isinstance(value, (list, tuple)) and len(value) > 16:
+        return f"<{type(value).__name__} of {len(value)}>"
     return repr(value)
 
 
 # Devices still open when the interpreter ends are made safe and closed, last opened first.
-_open_devices: weakref.WeakSet[Device] = weakref.WeakSet()
+_open_devices: weakref.WeakKeyDictionary[Device, None] = weakref.WeakKeyDictionary()
 
 
 @atexit.register
 def _close_all() -> None:
-    for device in list(_open_devices):
+    for device in reversed(list(_open_devices)):
         try:
             device.close()
         except Exception as error:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,12 @@ class FunctionDevice(Device):
                 )
         else:
             name = getattr(function, "__name__", type(function).__name__)
+        known = [f.name for f in fields(DeviceSpec) if f.name not in ("n_inputs", "n_outputs")]
+        if unknown := [key for key in spec if key not in known]:
+            raise ValueError(
+                f"FunctionDevice: unknown argument {', '.join(unknown)}; its arguments are "
+                f"function, n_inputs, n_outputs, safe, {', '.join(known)}"
+            )
         spec.setdefault("name", name)
         self.spec = DeviceSpec(n_inputs=n_inputs, n_outputs=n_outputs, **spec)
         self._function = function
@@ -76,7 +84,7 @@ class FunctionDevice(Device):
 
     def _measure(self, drives: NDArray[Any]) -> NDArray[Any]:
         assert callable(self._function)
-        return self._function(drives)  # type: ignore[no-any-return]
+        return self._function(drives)
 
     def _safe(self) -> None:
         if self._switch_off is not None:
@@ -90,14 +98,19 @@ def _load(text: str) -> Function:
         path = Path(where)
         if not path.is_file():
             raise FileNotFoundError(f"function={text!r}: there is no file {path.resolve()}")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
+        # Under a name that hides no module; data classes look their own module up in there.
+        spec = importlib.util.spec_from_file_location(f"{path.stem} in {path.resolve()}", path)
         assert spec is not None
         assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[spec.name]
+            raise
     else:
         module = importlib.import_module(where)
     function = getattr(module, name, None)
     if not callable(function):
         raise ValueError(f"function={text!r}: {where} has no function {name!r}")
-    return function  # type: ignore[no-any-return]
+    return function

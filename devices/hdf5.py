@@ -33,12 +33,13 @@ BLOCK_SECONDS = 1.0
 class RecordGroup:
     """One group of a record file: attributes, arrays with named dimensions, tables that grow."""
 
-    def __init__(self, group: h5py.Group) -> None:
+    def __init__(self, group: h5py.Group, logs: list[RowLog] | None = None) -> None:
         self._group = group
+        self._logs = [] if logs is None else logs  # of the whole file, so that it can flush them
 
     def group(self, name: str) -> RecordGroup:
         """Return the sub-group `name`, made if it is not there."""
-        return RecordGroup(self._group.require_group(name))
+        return RecordGroup(self._group.require_group(name), self._logs)
 
     def set(self, **attributes: Any) -> None:
         """Write attributes; anything that is not a number or a text is kept as JSON."""
@@ -101,7 +102,9 @@ class RecordGroup:
             _describe(dataset, column.unit, column.long_name)
             datasets[name] = dataset
         self._group.file.flush()
-        return RowLog(scale, datasets)
+        log = RowLog(scale, datasets)
+        self._logs.append(log)
+        return log
 
     def _scale(self, name: str, length: int) -> h5py.Dataset:
         if name not in self._group:
@@ -149,17 +152,28 @@ class RowLog:
     def append(self, **columns: ArrayLike) -> None:
         """Append rows; every column is given, each with the same number of rows.
 
+        The values are copied: the caller may change his arrays at once.
+
         Raises
         ------
         ValueError
-            If a column is missing, unknown or of another length.
+            If a column is missing, unknown, of another length or shape, or complex where the
+            table is real.
         """
-        blocks = {name: np.asarray(values) for name, values in columns.items()}
+        blocks = {name: np.atleast_1d(np.array(values)) for name, values in columns.items()}
         lengths = {name: len(block) for name, block in blocks.items()}
         if blocks.keys() != self._columns.keys() or len(set(lengths.values())) != 1:
             raise ValueError(
                 f"a block needs the columns {sorted(self._columns)}, of equal length, got {lengths}"
             )
+        for name, block in blocks.items():  # now, not when the block is written with its neighbours
+            column = self._columns[name]
+            real = block.dtype.kind == "c" and column.dtype.kind != "c"
+            if block.shape[1:] != column.shape[1:] or real:
+                raise ValueError(
+                    f"column {name}: a row is {column.dtype} of shape {column.shape[1:]}, "
+                    f"got {block.dtype} of shape {block.shape[1:]}"
+                )
         self._blocks.append(blocks)
         self._waiting += next(iter(lengths.values()))
         late = time.monotonic() - self._flushed >= BLOCK_SECONDS
@@ -205,6 +219,9 @@ class RecordFile(RecordGroup):
         self.path = Path(path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(f"cannot make the folder of the record {self.path}: {error}") from error
+        try:
             self.file = h5py.File(self.path, "x")
         except FileExistsError:
             raise FileExistsError(
@@ -213,26 +230,35 @@ class RecordFile(RecordGroup):
         except OSError as error:
             raise OSError(f"cannot write the record {self.path}: {error}") from error
         super().__init__(self.file)
-        self.set(
-            schema=SCHEMA,
-            kind=kind,
-            status="running",
-            started=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            **attributes,
-        )
-        self.flush()
+        try:
+            self.set(
+                schema=SCHEMA,
+                kind=kind,
+                status="running",
+                started=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                **attributes,
+            )
+            self.flush()
+        except BaseException as error:
+            self.close("failed", error)
+            raise
 
     def flush(self) -> None:
-        """Hand everything written so far to the operating system."""
+        """Hand everything written so far to the operating system, waiting rows included."""
+        for log in self._logs:
+            log.flush()
         self.file.flush()
 
     def close(self, status: str = "done", error: BaseException | None = None) -> None:
-        """Close the file with its status; does nothing on a closed file."""
+        """Write the waiting rows and close the file with its status; nothing on a closed file."""
         if self.file:
-            if error is not None:
-                self.set(error=f"{type(error).__name__}: {error}")
-            self.set(status=status, ended=datetime.now(UTC).isoformat(timespec="milliseconds"))
-            self.file.close()
+            try:
+                if error is not None:
+                    self.set(error=f"{type(error).__name__}: {error}")
+                self.flush()
+                self.set(status=status, ended=datetime.now(UTC).isoformat(timespec="milliseconds"))
+            finally:
+                self.file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -254,7 +280,9 @@ def attribute(value: Any) -> Any:
     """Return `value` as HDF5 keeps it in an attribute: a number, a text, or JSON."""
     if isinstance(value, (bool, np.bool_)):
         return int(value)
-    if isinstance(value, (int, float, str, np.number)):
+    if isinstance(value, str):  # an instrument's text may hold what HDF5 cannot
+        return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    if isinstance(value, (int, float, np.number)):
         return value
     return json.dumps(value, default=_plain)
 

@@ -47,7 +47,7 @@ class Imperfection(Wrapper):
         """Draw normal numbers of unit variance, circular complex ones for complex answers."""
         noise: Array = self._random.standard_normal(like.shape)
         if like.dtype.kind == "c":
-            return (noise + 1j * self._random.standard_normal(like.shape)) / np.sqrt(2)
+            noise = (noise + 1j * self._random.standard_normal(like.shape)) / np.sqrt(2)
         return noise
 
     def _at_least(self, **least: tuple[float | None, float]) -> None:
@@ -152,8 +152,11 @@ class Quantised(Imperfection):
 
 
 def _round(values: Array, low: Array | float, high: Array | float, bits: int) -> Array:
-    step = (np.asarray(high) - low) / (2**bits - 1)
-    rounded: Array = np.clip(low + step * np.round((values - low) / step), low, high)
+    last = 2**bits - 1
+    step = (np.asarray(high) - low) / last
+    level = np.round((values - low) / step)
+    # The last level is the upper end itself, not a rounding error beside it.
+    rounded: Array = np.clip(np.where(level == last, high, low + step * level), low, high)
     return rounded
 
 

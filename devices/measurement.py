@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from enum import IntFlag
 from typing import Any, Literal, get_args
@@ -69,7 +69,7 @@ class Measurement:
         rows = len(self.outputs) // n
         return replace(
             self,
-            outputs=self.outputs.reshape(rows, n, -1).mean(axis=1),
+            outputs=self.outputs.reshape(rows, n, self.outputs.shape[1]).mean(axis=1),
             flags=np.bitwise_or.reduce(self.flags.reshape(rows, n), axis=1),
             attempts=self.attempts.reshape(rows, n).sum(axis=1),
         )
@@ -83,7 +83,7 @@ class Ledger:
     ----------
     queries : Counter
         Rows driven and measured, by purpose.
-    seconds : Counter
+    seconds : dict
         Seconds in the device, by purpose, failed attempts and settling included.
     retries : int
         Rows that had to be driven again; these are not queries.
@@ -92,7 +92,7 @@ class Ledger:
     """
 
     queries: Counter[str] = field(default_factory=Counter)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     retries: int = 0
     joules: float = 0.0
 

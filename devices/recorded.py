@@ -32,7 +32,8 @@ class Recorded(Wrapper):
     Notes
     -----
     The table has the dimension ``row``; the column ``purpose`` counts into the attribute
-    ``purposes``. Rows measured before a failure are recorded as well.
+    ``purposes``. Rows measured before a failure are recorded as well. The file is closed as
+    ``failed`` or ``interrupted`` if the last measurement was.
     """
 
     def __init__(self, device: Device, target: str | Path | RecordGroup) -> None:
@@ -40,16 +41,15 @@ class Recorded(Wrapper):
         self._target = target
         self._file: RecordFile | None = None
         self._log: RowLog | None = None
+        self._failure: BaseException | None = None  # how the last measurement ended
 
     def _open(self) -> None:
         group = self._target
         if not isinstance(group, RecordGroup):
-            group = self._file = RecordFile(
-                _numbered(group), kind="recording", device=repr(self.inner)
-            )
+            group = self._file = RecordFile(_numbered(group), kind="recording")
         if self._log is None or self._file is not None:
             spec = self.spec
-            group.set(purposes=list(PURPOSES), device=spec.name)
+            group.set(purposes=list(PURPOSES), device=spec.name, recipe=repr(self.inner))
             self._log = group.rows(
                 {
                     "drives": Column(
@@ -67,28 +67,38 @@ class Recorded(Wrapper):
                     "flags": Column(dims={}, dtype=np.uint8),
                 }
             )
-        super()._open()
+        try:
+            super()._open()
+        except BaseException as error:
+            if self._file is not None:
+                self._file.close("failed", error)
+                self._file = None
+            raise
 
     def _close(self) -> None:
-        if self._log is not None:
-            self._log.flush()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        super()._close()
+        try:
+            if self._log is not None:
+                self._log.flush()
+            if self._file is not None:
+                self._file.__exit__(None, self._failure, None)
+        finally:
+            self._file = self._failure = None
+            super()._close()
 
     def _acquire(self, drives: NDArray[Any], purpose: Purpose) -> Measurement:
         with self._lock:
             now = time.time()
             try:
                 result = self.inner.acquire(drives, purpose=purpose)
-            except DeviceError as error:
-                if error.rows is not None and len(error.rows):
+            except BaseException as error:
+                self._failure = error
+                if isinstance(error, DeviceError) and error.rows is not None and len(error.rows):
                     n = len(error.rows)
                     self._append(drives[:n], error.rows, now, purpose, np.ones(n), np.zeros(n))
                     if self._log is not None:
                         self._log.flush()
                 raise
+            self._failure = None
             self._append(
                 drives, result.outputs, result.time_s, purpose, result.attempts, result.flags
             )

@@ -42,11 +42,19 @@ def register_device(name: str, factory: Factory) -> None:
 
 def available_devices() -> dict[str, str]:
     """Return the known names, each with where it comes from, sorted."""
-    found = {name: f"{f.__module__}:{f.__qualname__}" for name, f in _registered.items()}
+    found = {
+        name: f"{f.__module__}:{getattr(f, '__qualname__', type(f).__qualname__)}"
+        for name, f in _registered.items()
+    }
     return dict(sorted((found | {e.name: e.value for e in entry_points(group=GROUP)}).items()))
 
 
-def build_device(source: str | Path | Mapping[str, Any] | Device, **overrides: Any) -> Device:
+def build_device(
+    source: str | Path | Mapping[str, Any] | Device,
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    **overrides: Any,
+) -> Device:
     """Make a device from its name, without opening it.
 
     Parameters
@@ -56,6 +64,8 @@ def build_device(source: str | Path | Mapping[str, Any] | Device, **overrides: A
         a TOML file with a table ``[device]``; or such a table: ``name``, the arguments, and a
         list ``wrap`` of further tables, innermost first, whose names are given without the
         leading ``wrap:``. A device is returned as it is.
+    defaults : mapping, optional
+        Arguments for a device that takes them and is not given them by `source`.
     **overrides
         Arguments that take precedence over those in `source`.
 
@@ -76,13 +86,17 @@ def build_device(source: str | Path | Mapping[str, Any] | Device, **overrides: A
     else:
         table = dict(source)
     wraps = table.pop("wrap", [])
+    if isinstance(wraps, str) or not all(isinstance(wrap, Mapping) for wrap in wraps):
+        raise ValueError(f"wrap={wraps!r} must be a list of tables, each with a name")
     name = table.pop("name", None)
     if not isinstance(name, str):
         raise ValueError(f"a device needs a name, got {name!r}; known: {_known()}")
     if "?" in name:  # a table may carry a full text as its name
         table = _parse(name) | table
         name = table.pop("name")
-    device = _call(name, table | overrides)
+    parameters = inspect.signature(_factory(name)).parameters
+    fitting = {key: value for key, value in (defaults or {}).items() if key in parameters}
+    device = _call(name, fitting | table | overrides)
     for wrap in wraps:
         arguments = dict(wrap)
         device = _call(f"wrap:{arguments.pop('name', None)}", arguments, device)
@@ -151,7 +165,10 @@ def _parse(text: str) -> dict[str, Any]:
     name, _, query = text.partition("?")
     table: dict[str, Any] = {"name": name}
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+        # A plus is a plus (1e+3), not a space as in a web form.
+        pairs = parse_qsl(
+            query.replace("+", "%2B"), keep_blank_values=True, strict_parsing=bool(query)
+        )
     except ValueError as error:
         raise ValueError(f"device {text!r}: after '?' expected key=value&key=value") from error
     for key, value in pairs:

@@ -84,13 +84,14 @@ class DeviceSpec:
             )
         for field in ("seconds_per_query", "settle_s", "watts", "saturation"):
             value = getattr(self, field)
-            if value is not None and not (math.isfinite(value) and value >= 0):
+            if value is not None and not (
+                isinstance(value, (int, float, np.number)) and math.isfinite(value) and value >= 0
+            ):
                 raise ValueError(f"{self.name}: {field}={value!r} must be finite and at least 0")
         for field in ("low", "high"):
-            value = getattr(self, field)
-            if not isinstance(value, (int, float)):
-                object.__setattr__(self, field, tuple(float(v) for v in value))
-            shape = np.shape(getattr(self, field))
+            value = _floats(self.name, field, getattr(self, field))
+            object.__setattr__(self, field, value)
+            shape = np.shape(value)
             if shape not in ((), (self.n_inputs,)):
                 raise ValueError(
                     f"{self.name}: {field} has shape {shape}; give one number or one for each "
@@ -102,6 +103,7 @@ class DeviceSpec:
                 f"{self.name}: the input limits low={self.low!r}, high={self.high!r} must be "
                 "finite, with low below high"
             )
+        _floating(self.name, self.output_dtype)
         if self.memory and self.attempts > 1:
             raise ValueError(
                 f"{self.name}: attempts={self.attempts} with memory=True: a row of a device with "
@@ -132,10 +134,10 @@ class DeviceSpec:
         """
         try:
             rows = np.asarray(drives)
-            if rows.dtype.kind == "c":
-                raise TypeError("they are complex")
+            if rows.dtype.kind not in "biufO":
+                raise TypeError(f"they are {rows.dtype}")
             rows = rows.astype(np.float64, copy=False)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise LimitError(f"{self.name}: the drives are not real numbers: {error}") from error
         if rows.ndim != 2 or rows.shape[1] != self.n_inputs:
             hint = "; for a single row pass drives[None, :]" if rows.ndim == 1 else ""
@@ -146,9 +148,9 @@ class DeviceSpec:
         low, high = self.limits
         # One comparison catches NaN and both infinities as well: they are inside no range.
         bad = ~((rows >= low) & (rows <= high))
-        what = f"outside [{{low:g}}, {{high:g}}] {self.input_unit}".removesuffix(" 1")
+        what = f"outside [{{low}}, {{high}}] {self.input_unit}".removesuffix(" 1")
         if not bad.any() and self.domain == "bits":
-            bad, what = (rows != low) & (rows != high), "neither {low:g} nor {high:g}"
+            bad, what = (rows != low) & (rows != high), "neither {low} nor {high}"
         elif not bad.any() and self.domain == "codes":
             bad, what = rows != np.round(rows), "not a whole number"
         if bad.any():
@@ -156,13 +158,38 @@ class DeviceSpec:
             value = rows[row, column]
             if not np.isfinite(value):
                 what = "not finite"
+            what = what.format(low=_short(low[column]), high=_short(high[column]))
             raise LimitError(
-                f"{self.name}: drive {value:g} at row {row}, input {column} is "
-                f"{what.format(low=low[column], high=high[column])}; nothing was driven. "
-                "Scale the drives into the limits (an encoder does) or change the device's limits.",
+                f"{self.name}: drive {_short(value)} at row {row}, input {column} is {what}; "
+                "nothing was driven. Scale the drives into the limits (an encoder does) or change "
+                "the device's limits.",
                 failed_row=row,
             )
         return rows
+
+
+def _short(value: float) -> str:
+    """Six digits where these are exact, else all: 1.000000001 must not read 1."""
+    return f"{value:g}" if float(f"{value:g}") == value else repr(float(value))
+
+
+def _floating(name: str, dtype: Any) -> None:
+    try:
+        if np.dtype(dtype).kind in "fc":
+            return
+    except TypeError:
+        pass
+    raise ValueError(
+        f"{name}: output_dtype={dtype!r} must name a floating or complex type, such as float32 "
+        "or complex128; whole numbers are converted"
+    )
+
+
+def _floats(name: str, field: str, value: Any) -> float | tuple[float, ...]:
+    try:
+        return float(value) if np.ndim(value) == 0 else tuple(float(v) for v in value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {field}={value!r} must be a number or numbers") from error
 
 
 def _whole(name: str, field: str, value: Any, least: int) -> None:

@@ -1,0 +1,370 @@
+"""Physical networks as scikit-learn estimators."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self, cast
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
+
+from devices import Device, Purpose, build_device
+from pnn.data.split import split_rows
+from pnn.layer import PhysicalLayer, PhysicalNetwork
+from pnn.rules import Rule, make_rule
+from pnn.training import Rows, Session, Training, Watch, limit_threads
+
+__all__ = ["DeviceLike", "PhysicalClassifier", "PhysicalRegressor"]
+
+DeviceLike = Device | str | Path | Mapping[str, Any]
+
+#: Fewer training rows than this are not split for validation.
+FEWEST_ROWS = 50
+
+#: Outputs of the device that stands in where none is given.
+DEFAULT_OUTPUTS = 256
+
+
+class _PhysicalEstimator(BaseEstimator):
+    """What the classifier and the regressor share; see `PhysicalClassifier`."""
+
+    _task: Literal["classification", "regression"]
+
+    def __init__(
+        self,
+        device: DeviceLike | Sequence[DeviceLike] | None = None,
+        rule: str | Rule = "auto",
+        *,
+        layers: int = 1,
+        width: int = 256,
+        encoder: str = "auto",
+        scaling: Literal["feature", "global", "sigma"] = "feature",
+        masks: int = 1,
+        label_scale: float = 1.0,
+        adapter: Literal["auto", "pad", "project"] = "auto",
+        skip: bool = False,
+        rule_options: Mapping[str, Any] | None = None,
+        epochs: int = 40,
+        batch_size: int = 128,
+        learning_rate: float = 0.03,
+        inner_steps: int = 1,
+        schedule: Literal["layerwise", "joint"] = "layerwise",
+        validation: float = 0.1,
+        check_every: int = 4,
+        patience: int = 5,
+        threads: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.device = device
+        self.rule = rule
+        self.layers = layers
+        self.width = width
+        self.encoder = encoder
+        self.scaling = scaling
+        self.masks = masks
+        self.label_scale = label_scale
+        self.adapter = adapter
+        self.skip = skip
+        self.rule_options = rule_options
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.inner_steps = inner_steps
+        self.schedule = schedule
+        self.validation = validation
+        self.check_every = check_every
+        self.patience = patience
+        self.threads = threads
+        self.random_state = random_state
+
+    # -- building, without driving anything ----------------------------------------------------
+
+    def settings(self) -> Training:
+        """Return the training settings, checked."""
+        return Training(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            inner_steps=self.inner_steps,
+            schedule=self.schedule,
+            check_every=self.check_every,
+            patience=self.patience,
+        )
+
+    def make_rule(self) -> Rule:
+        """Return the rule, checked."""
+        rule = self.rule
+        if isinstance(rule, str) and rule == "auto":
+            rule = "phyll" if self._task == "classification" else "readout"
+        return make_rule(rule, **(self.rule_options or {}))
+
+    def build(self, n_features: int, n_classes: int, seed: int = 0) -> PhysicalNetwork:
+        """Return the untrained network for data of that width; nothing is opened or driven.
+
+        A device that is given by name takes as many inputs as there are channels, where its name
+        does not say how many it has.
+
+        Raises
+        ------
+        ValueError
+            If a device, an encoder or a size does not make sense.
+        """
+        if isinstance(self.layers, bool) or self.layers < 1:
+            raise ValueError(f"layers={self.layers!r} must be a whole number of at least 1")
+        channels = n_features + (n_classes if self.make_rule().hypotheses else 0)
+        devices = self._devices(channels, seed)
+        layers = [
+            PhysicalLayer(
+                device,
+                self.encoder,
+                width=self.width,
+                skip=self.skip,
+                scaling=self.scaling if i == 0 else "sigma",
+                label_scale=self.label_scale,
+                masks=self.masks,
+                adapter=self.adapter,
+                seed=seed + i,
+            )
+            for i, device in enumerate(devices)
+        ]
+        return PhysicalNetwork(layers)
+
+    def _devices(self, channels: int, seed: int) -> list[Device]:
+        given = self.device
+        if given is None:
+            given = {
+                "name": "sim:scattering-medium",
+                "n_outputs": DEFAULT_OUTPUTS,
+                "ideal": True,
+                "seed": 0,
+            }
+        if isinstance(given, Sequence) and not isinstance(given, str):
+            if len(given) not in (1, self.layers) and self.layers != 1:
+                raise ValueError(f"{len(given)} devices for layers={self.layers}; give one or all")
+            widths = [channels] + [self.width] * (len(given) - 1)
+            devices = [
+                build_device(one, defaults={"n_inputs": width})
+                for one, width in zip(given, widths, strict=True)
+            ]
+            if len(devices) > 1:
+                return devices
+            return devices * self.layers
+        return [build_device(given, defaults={"n_inputs": channels})] * self.layers
+
+    # -- training ------------------------------------------------------------------------------
+
+    def _fit(
+        self,
+        X: NDArray[np.float64],
+        targets: NDArray[Any],
+        n_classes: int,
+        groups: ArrayLike | None,
+        watch: Watch | None,
+    ) -> Self:
+        settings, rule = self.settings(), self.make_rule()
+        random = check_random_state(self.random_state)
+        self.seed_ = (
+            int(self.random_state)
+            if isinstance(self.random_state, (int, np.integer))
+            else int(random.randint(2**31 - 1))
+        )
+        self.network_ = self.build(X.shape[1], n_classes, self.seed_)
+        kept, held_out = self._split(rule, targets, groups)
+        self.n_train_, self.n_validation_ = len(kept), len(held_out)
+        as_tensor = torch.from_numpy(targets)
+        rows = Rows(X[kept], as_tensor[kept], X[held_out], as_tensor[held_out], n_classes)
+        self.history_: list[dict[str, Any]] = []
+        session = Session(
+            self.network_,
+            rows,
+            settings,
+            torch.Generator().manual_seed(self.seed_),
+            _Historian(self.history_, watch or Watch()),
+        )
+        self.rule_, self.n_classes_ = rule, n_classes
+        with limit_threads(self.threads), self._opened():
+            rule.train(session)
+        return self
+
+    def _split(
+        self, rule: Rule, targets: NDArray[Any], groups: ArrayLike | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        if not 0 <= self.validation < 1:
+            raise ValueError(f"validation={self.validation!r} must be at least 0 and below 1")
+        everything = np.arange(len(targets)), np.arange(0)
+        if not (rule.uses_validation and self.validation) or len(targets) < FEWEST_ROWS:
+            return everything
+        if np.unique(targets, return_counts=True)[1].min() * self.validation < 1:
+            return everything  # too few rows of a class to have one of them held out
+        return split_rows(targets, groups, self.seed_, self.validation, self._task)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[None]:
+        """Open the devices that are closed, and close those again in every case."""
+        with contextlib.ExitStack() as stack:
+            for device in self.network_.devices:
+                if not device.is_open:
+                    stack.enter_context(device)
+            yield
+
+    def _scores(self, X: ArrayLike, purpose: Purpose) -> NDArray[np.float32]:
+        check_is_fitted(self)
+        rows = validate_data(self, X, reset=False, dtype=np.float64)
+        with limit_threads(self.threads), self._opened():
+            scores = self.rule_.predict(self.network_, rows, self.n_classes_, purpose)
+        return cast("NDArray[np.float32]", scores.numpy())
+
+    # -- keeping -------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return all that was learned, as arrays by name."""
+        return self.network_.state()
+
+    def restore(self, state: dict[str, NDArray[Any]], n_features: int, n_classes: int) -> Self:
+        """Take over what `state` returned; the classes are set by the caller."""
+        self.rule_, self.n_classes_, self.n_features_in_ = self.make_rule(), n_classes, n_features
+        self.seed_ = int(cast("int", self.random_state))
+        self.network_ = self.build(n_features, n_classes, self.seed_)
+        self.network_.restore(state, n_classes if self.rule_.hypotheses else 0)
+        return self
+
+
+class PhysicalClassifier(ClassifierMixin, _PhysicalEstimator):
+    """A classifier with a black box inside: only what is digital is trained.
+
+    Parameters
+    ----------
+    device : Device, str, path, mapping, sequence of these, or None
+        The black box, or its name (see `devices.build_device`); several for several layers. One
+        device serves all layers in turn. None is an ideal scattering medium (simulated).
+    rule : str or Rule
+        ``"phyll"``, ``"forward-forward"``, ``"mono-forward"`` or ``"readout"``; ``"auto"`` is
+        the first for classification and the last for regression.
+    layers : int
+        Physical layers.
+    width : int
+        Readout outputs per layer (the rule ``readout`` has one per class).
+    encoder : str
+        ``"auto"`` takes the one for the device's domain; see `pnn.encoders`.
+    scaling, masks, label_scale, adapter
+        Of the encoder, see `pnn.encoders.Encoder`; layers after the first scale by "sigma".
+    skip : bool
+        Whether the digital input goes around the device as well.
+    rule_options : mapping, optional
+        Arguments of the rule, such as ``{"theta": 4.0}``.
+    epochs, batch_size, learning_rate, inner_steps, schedule, check_every, patience
+        See `pnn.training.Training`.
+    validation : float
+        Share of the training rows that early stopping looks at; none below 50 rows.
+    threads : int or None
+        Threads of torch and BLAS; None leaves them as they are. The same seed gives the same
+        bits for the same number of threads.
+    random_state : int, RandomState or None
+        Seed of the weights, batches, masks and projections. The device has seeds of its own.
+
+    Attributes
+    ----------
+    network_ : PhysicalNetwork
+        The trained network; its devices hold the ledger of queries.
+    classes_ : ndarray
+        The labels.
+    history_ : list of dict
+        Metrics at each look at the validation rows.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> PhysicalClassifier(random_state=0).fit(X[::2], y[::2]).score(X[1::2], y[1::2]) > 0.9
+    True
+    """
+
+    _task = "classification"
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        watch: Watch | None = None,
+    ) -> Self:
+        """Train on X, (rows, features), and labels y, (rows,).
+
+        Parameters
+        ----------
+        X, y : array_like
+        groups : array_like of shape (rows,), optional
+            Rows of one group are never divided between training and validation.
+        watch : Watch, optional
+            Is told how training goes on.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter does not make sense; before anything is driven.
+        DeviceError
+            If the device fails; it has the rows measured so far.
+        """
+        rows, labels = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(labels)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"there is only one class, {self.classes_[0]!r}; two are needed")
+        return self._fit(rows, codes.astype(np.int64), len(self.classes_), groups, watch)
+
+    def decision_function(self, X: ArrayLike, purpose: Purpose = "test") -> NDArray[Any]:
+        """Return scores, (rows, classes), or for two classes their difference, (rows,)."""
+        scores = self._scores(X, purpose)
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict(self, X: ArrayLike, purpose: Purpose = "test") -> NDArray[Any]:
+        """Return labels, (rows,); the rows are measured now and counted under `purpose`."""
+        check_is_fitted(self)
+        return self.classes_[self._scores(X, purpose).argmax(axis=1)]
+
+
+class PhysicalRegressor(RegressorMixin, _PhysicalEstimator):
+    """A regressor with a black box inside; parameters as for `PhysicalClassifier`.
+
+    Rules that contrast labels do not apply to numbers; ``readout`` does.
+    """
+
+    _task = "regression"
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        watch: Watch | None = None,
+    ) -> Self:
+        """Train on X, (rows, features), and numbers y, (rows,); see `PhysicalClassifier.fit`."""
+        rows, values = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        return self._fit(rows, values.astype(np.float64), 0, groups, watch)
+
+    def predict(self, X: ArrayLike, purpose: Purpose = "test") -> NDArray[Any]:
+        """Return numbers, (rows,); the rows are measured now and counted under `purpose`."""
+        return self._scores(X, purpose)[:, 0].astype(np.float64)
+
+
+class _Historian(Watch):
+    """Keeps the metrics and hands everything on."""
+
+    def __init__(self, history: list[dict[str, Any]], inner: Watch) -> None:
+        self.history, self.inner = history, inner
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        self.inner.progress(what, done, total)
+
+    def epoch(self, **metrics: Any) -> None:
+        self.history.append(metrics)
+        self.inner.epoch(**metrics)
+
+    def checkpoint(self) -> None:
+        self.inner.checkpoint()

@@ -1,0 +1,181 @@
+"""A physical layer: encoder -> device -> readout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from calibration import AffineMap
+from devices import Device, Purpose
+from pnn.encoders import Encoder, make_encoder
+
+__all__ = ["PhysicalLayer", "PhysicalNetwork"]
+
+Array = NDArray[np.float64]
+Weights = dict[str, torch.Tensor]
+Progress = Callable[[int, int], None]
+
+#: Samples per call of the device, so that answers do not pile up in double precision.
+CHUNK = 2048
+
+
+class PhysicalLayer:
+    """A device with the digital parts before and after it.
+
+    The features that the readout sees are the measured answers (real and imaginary parts of
+    complex ones), standardised by the statistics of the training rows and divided by the square
+    root of their number, so that their length is about 1 whatever the device's units are.
+
+    Parameters
+    ----------
+    device : Device
+        The black box. One device may serve several layers in turn.
+    encoder : str or Encoder
+        ``"auto"`` takes the encoder of the device's domain.
+    width : int
+        Number of readout outputs, h = W f + b, that are handed on to the next layer.
+    skip : bool
+        Whether the layer's scaled input goes around the device and joins the features. Off by
+        default: a digital skip can do the work alone, and then the device adds nothing.
+    **encoder_options
+        Arguments of the encoder, where `encoder` is a name.
+
+    Attributes
+    ----------
+    weights : dict of str to torch.Tensor
+        The readout's parameters; what there is depends on the rule.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        encoder: str | Encoder = "auto",
+        *,
+        width: int = 256,
+        skip: bool = False,
+        **encoder_options: Any,
+    ) -> None:
+        if width < 1:
+            raise ValueError(f"width={width!r} must be at least 1")
+        if isinstance(encoder, str):
+            encoder = make_encoder(encoder, device.spec, **encoder_options)
+        elif encoder_options:
+            raise ValueError(f"{sorted(encoder_options)} come with a made encoder; set them there")
+        self.device, self.encoder, self.width, self.skip = device, encoder, width, skip
+        self.weights: Weights = {}
+        self.affine = AffineMap(device.spec.n_inputs, device.spec.n_outputs)
+
+    @property
+    def n_features(self) -> int:
+        """Width of what the readout sees."""
+        answers = self.device.spec.n_outputs * self.encoder.masks
+        answers *= 2 if self.device.spec.is_complex else 1
+        return answers + (len(self.encoder.low_) + self.encoder.n_labels if self.skip else 0)
+
+    def fit_encoder(self, inputs: Array, n_labels: int = 0) -> Self:
+        """Learn the encoder from training inputs, (rows, features)."""
+        self.encoder.fit(inputs, self.device.spec, n_labels)
+        return self
+
+    def raw(
+        self,
+        inputs: Array,
+        labels: NDArray[np.int64] | None = None,
+        *,
+        purpose: Purpose,
+        progress: Progress = lambda done, total: None,
+    ) -> NDArray[np.float32]:
+        """Encode, drive and measure; return unscaled features, (rows, n_features).
+
+        Training rows also go into `affine`, the affine map that stands in for the device in a
+        control; this costs no queries. `progress` is called with (rows done, rows) as it goes.
+        """
+        features = np.empty((len(inputs), self.n_features), np.float32)
+        for start in range(0, len(inputs), CHUNK):
+            part = slice(start, min(start + CHUNK, len(inputs)))
+            hypotheses = None if labels is None else labels[part]
+            drives = self.encoder.encode(inputs[part], hypotheses)
+            answers = self.device.measure(drives, purpose=purpose)
+            if purpose == "train":
+                self.affine.update(drives, answers)
+            blocks = [answers.reshape(part.stop - start, -1)]
+            if np.iscomplexobj(answers):
+                blocks = [blocks[0].real, blocks[0].imag]
+            if self.skip:
+                blocks.append(self.encoder.channels(inputs[part], hypotheses))
+            np.concatenate(blocks, axis=1, out=features[part], casting="same_kind")
+            progress(part.stop, len(inputs))
+        return features
+
+    def fit_scaling(self, features: NDArray[np.float32]) -> Self:
+        """Learn mean and scale of the features from training rows."""
+        mean = features.mean(axis=0, dtype=np.float64)
+        std = features.std(axis=0, dtype=np.float64)
+        # An output that never moves carries nothing: leave it at zero instead of blowing it up.
+        silent = std <= 1e-6 * max(std.max(initial=0.0), np.abs(mean).max(initial=0.0))
+        scale = np.where(silent, 0.0, 1.0 / np.where(silent, 1.0, std)) / np.sqrt(std.size)
+        self.mean_, self.scale_ = mean.astype(np.float32), scale.astype(np.float32)
+        return self
+
+    def scaled(self, features: NDArray[np.float32]) -> torch.Tensor:
+        """Standardise raw features in place and return them as a tensor."""
+        features -= self.mean_
+        features *= self.scale_
+        return torch.from_numpy(features)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return everything learned, as arrays with names like ``encoder.low``."""
+        arrays = {f"encoder.{key}": value for key, value in self.encoder.state().items()}
+        arrays |= {"mean": self.mean_, "scale": self.scale_}
+        return arrays | {f"weights.{k}": v.numpy().copy() for k, v in self.weights.items()}
+
+    def restore(self, state: dict[str, NDArray[Any]], n_labels: int) -> Self:
+        """Take over what `state` returned."""
+        self.encoder.restore(_under(state, "encoder"), self.device.spec, n_labels)
+        self.mean_, self.scale_ = state["mean"], state["scale"]
+        self.weights = {k: torch.from_numpy(v) for k, v in _under(state, "weights").items()}
+        return self
+
+
+class PhysicalNetwork:
+    """Physical layers in a row; what one hands on is the input of the next.
+
+    Parameters
+    ----------
+    layers : sequence of PhysicalLayer
+        At least one.
+    """
+
+    def __init__(self, layers: list[PhysicalLayer]) -> None:
+        if not layers:
+            raise ValueError("a network needs at least one layer")
+        self.layers = list(layers)
+
+    @property
+    def devices(self) -> list[Device]:
+        """The devices, each once."""
+        return list({id(layer.device): layer.device for layer in self.layers}.values())
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return everything learned by the layers that are trained so far."""
+        return {
+            f"layer{i}.{key}": value
+            for i, layer in enumerate(self.layers)
+            if hasattr(layer, "mean_")
+            for key, value in layer.state().items()
+        }
+
+    def restore(self, state: dict[str, NDArray[Any]], n_labels: int) -> Self:
+        """Take over what `state` returned; only the first layer has label channels."""
+        for i, layer in enumerate(self.layers):
+            layer.restore(_under(state, f"layer{i}"), n_labels if i == 0 else 0)
+        return self
+
+
+def _under(state: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    start = prefix + "."
+    return {key.removeprefix(start): v for key, v in state.items() if key.startswith(start)}

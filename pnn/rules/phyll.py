@@ -1,0 +1,73 @@
+"""PhyLL, model-free forward-forward learning for physical networks."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from torch.nn.functional import softplus
+
+from pnn.layer import Weights
+from pnn.rules.contrastive import ContrastiveRule
+
+__all__ = ["PhyLL"]
+
+
+class PhyLL(ContrastiveRule):
+    """Contrast of cosine goodness (Momeni et al., Science 382, 1297 (2023)).
+
+    With h = W f + b and a fixed random unit vector p for each layer,
+
+        g = cos(|h|, p),    loss = mean softplus(-theta (g_positive - g_negative)),
+
+    and the gradient stays in W and b:
+
+        dg/dh = sign(h) (p - g |h| / ||h||) / ||h||.
+
+    One layer costs one query per sample and label, in training (where the answers are reused by
+    all steps) and in prediction alike. The signed p and the unsigned |h| keep g below about 0.7.
+
+    Parameters
+    ----------
+    theta : float
+        Slope of the loss.
+    negatives : {"one", "all"}
+        See `ContrastiveRule`.
+    """
+
+    name: ClassVar[str] = "phyll"
+
+    def __init__(self, theta: float = 4.0, negatives: Literal["one", "all"] = "one") -> None:
+        super().__init__(negatives)
+        if not theta > 0:
+            raise ValueError(f"theta={theta!r} must be above 0")
+        self.theta = theta
+
+    def start(
+        self, n_features: int, width: int, n_classes: int, generator: torch.Generator
+    ) -> Weights:
+        """Return W, b and the layer's unit vector p."""
+        weights = super().start(n_features, width, n_classes, generator)
+        p = torch.randn(width, generator=generator)
+        return weights | {"p": p / p.norm()}
+
+    def goodness(self, weights: Weights, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return cos(|h|, p) and its gradient."""
+        size = h.abs()
+        length = size.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        g = (size @ weights["p"])[:, None] / length
+        return g[:, 0], h.sign() * (weights["p"] - g * size / length) / length
+
+    def loss(
+        self, positive: torch.Tensor, negative: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return softplus(-theta (g+ - g-)) and its derivatives."""
+        x = -self.theta * (positive - negative)
+        slope = self.theta * torch.sigmoid(x)
+        return softplus(x), -slope, slope
+
+    def hand_on(self, weights: Weights, features: torch.Tensor) -> torch.Tensor:
+        """Return h, brought to the length sqrt(width)."""
+        h = features @ weights["W"] + weights["b"]
+        length = h.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+        return h / length * h.shape[-1] ** 0.5

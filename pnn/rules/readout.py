@@ -1,0 +1,140 @@
+"""A linear readout of the last answers, in closed form."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import scipy.linalg
+import torch
+from numpy.typing import NDArray
+
+from pnn.layer import Weights
+from pnn.rules.base import Rule
+from pnn.schedules import Look
+from pnn.training import Session
+
+__all__ = ["Readout", "ridge"]
+
+Array = NDArray[np.float64]
+
+
+class Readout(Rule):
+    """Ridge regression with the strength chosen by generalised cross-validation.
+
+    ``W = (F^T F + lambda I)^-1 F^T T`` about the means, as for extreme learning machines and
+    reservoirs (Huang, Zhu & Siew, Neurocomputing 70, 489 (2006)); lambda minimises the score of
+    Golub, Heath & Wahba, Technometrics 21, 215 (1979). Earlier layers hand their features on as
+    they are. One query per sample, layer and mask; no validation rows are needed.
+
+    Parameters
+    ----------
+    strengths : int
+        Values of lambda that are tried, spaced evenly in the logarithm.
+    """
+
+    name: ClassVar[str] = "readout"
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
+    uses_validation: ClassVar[bool] = False
+
+    def __init__(self, strengths: int = 60) -> None:
+        if strengths < 2:
+            raise ValueError(f"strengths={strengths!r} must be at least 2")
+        self.strengths = strengths
+
+    def start(
+        self, n_features: int, width: int, n_classes: int, generator: torch.Generator
+    ) -> Weights:
+        """Return W = 0 and b = 0."""
+        return {"W": torch.zeros(n_features, n_classes or 1), "b": torch.zeros(n_classes or 1)}
+
+    def train(self, session: Session) -> None:
+        """Train in one pass; raises `ValueError` for the joint schedule, which has no meaning."""
+        if session.settings.schedule != "layerwise":
+            raise ValueError(
+                f"rule {self.name!r} is fitted in closed form, layer by layer; "
+                "use schedule='layerwise'"
+            )
+        super().train(session)
+
+    def fit_layer(self, session: Session, index: int, features: torch.Tensor, look: Look) -> None:
+        """Fit the last layer; earlier ones have no weights."""
+        layers, rows = session.network.layers, session.rows
+        if index + 1 < len(layers):
+            return
+        if rows.n_classes:
+            targets = np.eye(rows.n_classes)[rows.targets.numpy()]
+        else:
+            targets = rows.targets.numpy()[:, None].astype(np.float64)
+        weights, offset, strength = ridge(features.numpy(), targets, self.strengths)
+        layers[index].weights = {
+            "W": torch.from_numpy(weights.astype(np.float32)),
+            "b": torch.from_numpy(offset.astype(np.float32)),
+        }
+        session.watch.epoch(layer=index, epoch=1, strength=strength)
+        session.watch.checkpoint()
+
+    def hand_on(self, weights: Weights, features: torch.Tensor) -> torch.Tensor:
+        """Return the features."""
+        return features
+
+    def scores(self, weights: Weights, features: torch.Tensor) -> torch.Tensor:
+        """Return W f + b, (rows, n_classes) or (rows, 1); nothing before the last layer."""
+        if not weights:
+            return torch.zeros(len(features), 1)
+        return torch.addmm(weights["b"], features, weights["W"])
+
+    def combine(self, scores: list[torch.Tensor]) -> torch.Tensor:
+        """Return the last layer's scores."""
+        return scores[-1]
+
+    def multiply_adds(self, n_features: int, width: int, n_classes: int) -> int:
+        """Return the multiply-adds of W."""
+        return n_features * (n_classes or 1)
+
+
+def ridge(
+    features: NDArray[np.floating], targets: Array, strengths: int = 60
+) -> tuple[Array, Array, float]:
+    """Fit ``targets ~ features W + b`` by ridge regression, lambda by cross-validation.
+
+    Parameters
+    ----------
+    features : ndarray of shape (rows, n_features)
+    targets : ndarray of shape (rows, n_targets)
+    strengths : int
+        Values of lambda tried, from 1e-10 to 10 times the largest squared singular value.
+
+    Returns
+    -------
+    W : ndarray of shape (n_features, n_targets)
+    b : ndarray of shape (n_targets,)
+    lambda : float
+    """
+    centre, level = features.mean(axis=0, dtype=np.float64), targets.mean(axis=0)
+    f, t = features - centre, targets - level
+    rows = len(f)
+    # One eigen-decomposition of the smaller Gram matrix serves every lambda:
+    # with F = U S V^T, what is left of the targets is (I - U S^2/(S^2 + lambda) U^T) t.
+    wide = f.shape[1] > rows
+    squares, basis = scipy.linalg.eigh(f @ f.T if wide else f.T @ f, check_finite=False)
+    squares = np.clip(squares, 0.0, None)
+    top = squares[-1] if squares[-1] > 0 else 1.0
+    if wide:
+        along = (basis.T @ t) ** 2
+    else:
+        along = (basis.T @ (f.T @ t)) ** 2 / np.where(squares > 1e-14 * top, squares, np.inf)[
+            :, None
+        ]
+    power, outside = along.sum(axis=1), max(float((t**2).sum() - along.sum()), 0.0)
+    grid = top * np.logspace(-10, 1, strengths)
+    shrink = grid[:, None] / (squares + grid[:, None])  # 1 - S^2 / (S^2 + lambda)
+    left = shrink**2 @ power + outside
+    freedom = rows - 1 - (1 - shrink).sum(axis=1)
+    score = left / np.maximum(freedom, 1e-9) ** 2
+    strength = float(grid[np.argmin(score)])
+    if wide:
+        weights = f.T @ (basis @ ((basis.T @ t) / (squares + strength)[:, None]))
+    else:
+        weights = basis @ ((basis.T @ (f.T @ t)) / (squares + strength)[:, None])
+    return weights, level - centre @ weights, strength

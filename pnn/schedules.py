@@ -1,0 +1,195 @@
+"""Training loops: one layer after the other, or all layers with each batch.
+
+Both measure the first layer's training rows once: its drives never change. Validation rows are
+measured afresh at every look, since a stored answer would freeze one draw of the noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from pnn.layer import PhysicalLayer, Weights
+from pnn.training import Session, Training
+
+if TYPE_CHECKING:
+    from pnn.rules.base import Rule
+
+__all__ = ["SCHEDULES", "Look", "descend", "joint", "layerwise"]
+
+#: Measures the validation rows and returns the metrics on them; none without such rows.
+Look = Callable[[], dict[str, float]]
+
+
+def layerwise(rule: Rule, session: Session) -> None:
+    """Train one layer after the other; every training drive is measured once."""
+    rows, watch = session.rows, session.watch
+    layers = session.network.layers
+    z, z_validation = rows.inputs, rows.validation_inputs
+    earlier: list[torch.Tensor] = []  # scores of the trained layers on the validation rows
+    for i, layer in enumerate(layers):
+        first, n = i == 0, rows.n_classes
+        features = rule.measure(layer, z, n, "train", first=first, fit=True, watch=watch)
+
+        def look() -> dict[str, float]:
+            if not len(rows.validation_inputs):
+                return {}
+            seen = rule.measure(layer, z_validation, n, "validation", first=first)  # noqa: B023
+            loss, _ = rule.gradients(
+                layer.weights,  # noqa: B023
+                seen,
+                rows.validation_targets,
+                # The same negatives at each look, so that the losses can be compared.
+                torch.Generator().manual_seed(0),
+            )
+            scores = rule.combine([*earlier, rule.scores(layer.weights, seen)])  # noqa: B023
+            return {
+                "validation_loss": loss,
+                "validation_accuracy": _accuracy(scores, rows.validation_targets),
+            }
+
+        rule.fit_layer(session, i, features, look)
+        if i + 1 < len(layers):
+            z = rule.pass_on(layer, features)
+            if rule.uses_validation and len(z_validation):
+                seen = rule.measure(layer, z_validation, n, "validation", first=first)
+                earlier.append(rule.scores(layer.weights, seen))
+                z_validation = rule.pass_on(layer, seen)
+
+
+def descend(rule: Rule, session: Session, index: int, features: torch.Tensor, look: Look) -> None:
+    """Train one layer by gradient steps on features that were measured once."""
+    settings, watch, layer = session.settings, session.watch, session.network.layers[index]
+    layer.weights = rule.start(
+        layer.n_features, layer.width, session.rows.n_classes, session.generator
+    )
+    descent, best = _Descent(rule, session, layer), _Best([layer])
+    for epoch in range(settings.epochs):
+        losses = [
+            descent.step(epoch, features[batch], session.rows.targets[batch])
+            for batch in _batches(session)
+        ]
+        watch.progress(f"layer {index + 1}", epoch + 1, settings.epochs)
+        if _is_check(settings, epoch):
+            metrics = look()
+            watch.epoch(layer=index, epoch=epoch + 1, loss=float(np.mean(losses)), **metrics)
+            if best.look(metrics):
+                watch.checkpoint()
+            elif best.waited >= settings.patience:
+                break
+    best.restore()
+
+
+def joint(rule: Rule, session: Session) -> None:
+    """Train all layers with each batch; the layers after the first are measured each time.
+
+    The training stops on the accuracy of the whole network. One pass with the weights at the
+    start fixes encoders and scalings.
+    """
+    rows, settings, watch = session.rows, session.settings, session.watch
+    layers, n = session.network.layers, session.rows.n_classes
+    z, once, descents = rows.inputs, torch.empty(0), []
+    for i, layer in enumerate(layers):
+        features = rule.measure(layer, z, n, "train", first=i == 0, fit=True, watch=watch)
+        once = features if i == 0 else once
+        layer.weights = rule.start(layer.n_features, layer.width, n, session.generator)
+        descents.append(_Descent(rule, session, layer))
+        if i + 1 < len(layers):
+            z = rule.pass_on(layer, features)
+    best = _Best(layers)
+    for epoch in range(settings.epochs):
+        losses: list[list[float]] = [[] for _ in layers]
+        for batch in _batches(session):
+            features = once[batch]
+            for i, (layer, descent) in enumerate(zip(layers, descents, strict=True)):
+                if i:
+                    features = rule.measure(layer, z, n, "train", first=False)
+                losses[i].append(descent.step(epoch, features, rows.targets[batch]))
+                if i + 1 < len(layers):
+                    z = rule.pass_on(layer, features)
+        watch.progress("all layers", epoch + 1, settings.epochs)
+        if _is_check(settings, epoch):
+            metrics: dict[str, float] = {}
+            if len(rows.validation_inputs):
+                scores = rule.predict(session.network, rows.validation_inputs, n, "validation")
+                accuracy = _accuracy(scores, rows.validation_targets)
+                metrics = {"validation_loss": 1 - accuracy, "validation_accuracy": accuracy}
+            for i, values in enumerate(losses):
+                watch.epoch(layer=i, epoch=epoch + 1, loss=float(np.mean(values)), **metrics)
+            if best.look(metrics):
+                watch.checkpoint()
+            elif best.waited >= settings.patience:
+                break
+    best.restore()
+
+
+SCHEDULES: dict[str, Callable[[Rule, Session], None]] = {"layerwise": layerwise, "joint": joint}
+
+
+class _Descent:
+    """Adam on a rule's own gradients; autograd is not involved."""
+
+    def __init__(self, rule: Rule, session: Session, layer: PhysicalLayer) -> None:
+        self.rule, self.session, self.weights = rule, session, layer.weights
+        self.parameters = [layer.weights[name] for name in rule.trained]
+        self.optimiser = torch.optim.Adam(self.parameters)
+
+    def step(self, epoch: int, features: torch.Tensor, targets: torch.Tensor) -> float:
+        """Take the inner steps on one measured batch and return the last loss."""
+        settings, loss = self.session.settings, math.nan
+        self.optimiser.param_groups[0]["lr"] = settings.learning_rate_at(epoch)
+        for _ in range(settings.inner_steps):
+            loss, gradients = self.rule.gradients(
+                self.weights, features, targets, self.session.generator
+            )
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"rule {self.rule.name!r}: the loss is {loss}; use a learning_rate below "
+                    f"{settings.learning_rate:g}"
+                )
+            for name, parameter in zip(self.rule.trained, self.parameters, strict=True):
+                parameter.grad = gradients[name]
+            self.optimiser.step()
+        return loss
+
+
+class _Best:
+    """The weights at the lowest validation loss; the last ones where there is none."""
+
+    def __init__(self, layers: list[PhysicalLayer]) -> None:
+        self.layers = layers
+        self.loss = math.inf
+        self.waited = 0
+        self.kept: list[Weights] = []
+
+    def look(self, metrics: dict[str, float]) -> bool:
+        """Return whether this is the best state so far, and keep it."""
+        if metrics and metrics["validation_loss"] >= self.loss:
+            self.waited += 1
+            return False
+        if metrics:
+            self.loss, self.waited = metrics["validation_loss"], 0
+            self.kept = [{k: v.clone() for k, v in la.weights.items()} for la in self.layers]
+        return True
+
+    def restore(self) -> None:
+        """Go back to the best state; a no-op where validation never chose one."""
+        for layer, weights in zip(self.layers, self.kept, strict=False):
+            layer.weights = weights
+
+
+def _batches(session: Session) -> tuple[torch.Tensor, ...]:
+    order = torch.randperm(len(session.rows.targets), generator=session.generator)
+    return torch.split(order, session.settings.batch_size)
+
+
+def _is_check(settings: Training, epoch: int) -> bool:
+    return (epoch + 1) % settings.check_every == 0 or epoch + 1 == settings.epochs
+
+
+def _accuracy(scores: torch.Tensor, targets: torch.Tensor) -> float:
+    return float((scores.argmax(dim=1) == targets).float().mean())
