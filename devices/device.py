@@ -376,14 +376,25 @@ class Device(ABC):
 
     def recipe(self) -> dict[str, Any]:
         """Return the class and the constructor's arguments by name, defaults included."""
-        bound = inspect.signature(self.__init__).bind(*self._args, **self._kwargs)  # type: ignore[misc]
+        bound = self._bound()
         bound.apply_defaults()
-        return {"class": f"{type(self).__module__}.{type(self).__qualname__}", **bound.arguments}
+        return {"class": f"{type(self).__module__}.{type(self).__qualname__}"} | _by_name(bound)
+
+    def _bound(self) -> inspect.BoundArguments:
+        return inspect.signature(self.__init__).bind(*self._args, **self._kwargs)  # type: ignore[misc]
 
     def __repr__(self) -> str:
-        given = inspect.signature(self.__init__).bind(*self._args, **self._kwargs)  # type: ignore[misc]
-        shown = ", ".join(f"{k}={_short(v)}" for k, v in given.arguments.items())
+        shown = ", ".join(f"{k}={_short(v)}" for k, v in _by_name(self._bound()).items())
         return f"{type(self).__name__}({shown})"
+
+
+def _by_name(bound: inspect.BoundArguments) -> dict[str, Any]:
+    """Return the arguments as a caller would write them: those behind ``**`` as any other."""
+    named: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        behind = bound.signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
+        named |= value if behind else {name: value}
+    return named
 
 
 def _rebuild(cls: type[Device], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Device:

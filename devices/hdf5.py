@@ -80,6 +80,26 @@ class RecordGroup:
                 dataset.dims[axis].attach_scale(scale)
         _describe(dataset, unit, long_name)
 
+    def rewrite(self, name: str, values: ArrayLike) -> None:
+        """Put new values into an array that is there already, of the same shape.
+
+        Raises
+        ------
+        ValueError
+            If the shape differs.
+        """
+        data, dataset = np.asarray(values), self._group[name]
+        if data.shape != dataset.shape:
+            raise ValueError(f"{name} has shape {dataset.shape}, the new values {data.shape}")
+        dataset[...] = data
+
+    def flush(self) -> None:
+        """Hand everything written so far to the operating system."""
+        self._group.file.flush()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._group
+
     def rows(self, columns: Mapping[str, Column], dim: str = "row") -> RowLog:
         """Create the columns of a table that grows along `dim`, and return its writer."""
         scale = self._group.create_dataset(
@@ -242,12 +262,6 @@ class RecordFile(RecordGroup):
         except BaseException as error:
             self.close("failed", error)
             raise
-
-    def flush(self) -> None:
-        """Hand everything written so far to the operating system, waiting rows included."""
-        for log in self._logs:
-            log.flush()
-        self.file.flush()
 
     def close(self, status: str = "done", error: BaseException | None = None) -> None:
         """Write the waiting rows and close the file with its status; nothing on a closed file."""

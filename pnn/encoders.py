@@ -202,6 +202,11 @@ class Encoder:
         # low + unit * (high - low) may exceed high by one rounding error.
         return np.clip(low + unit * (high - low), low, high)
 
+    @property
+    def multiply_adds(self) -> int:
+        """Digital multiply-adds of encoding one row: those of the projection."""
+        return 0 if self._projection is None else self._projection.size
+
     # -- state ---------------------------------------------------------------------------------
 
     def state(self) -> dict[str, NDArray[Any]]:

@@ -175,7 +175,7 @@ class _PhysicalEstimator(BaseEstimator):
             else int(random.randint(2**31 - 1))
         )
         self.network_ = self.build(X.shape[1], n_classes, self.seed_)
-        kept, held_out = self._split(rule, targets, groups)
+        kept, held_out = self.validation_rows(targets, groups, self.seed_)
         self.n_train_, self.n_validation_ = len(kept), len(held_out)
         as_tensor = torch.from_numpy(targets)
         rows = Rows(X[kept], as_tensor[kept], X[held_out], as_tensor[held_out], n_classes)
@@ -192,17 +192,20 @@ class _PhysicalEstimator(BaseEstimator):
             rule.train(session)
         return self
 
-    def _split(
-        self, rule: Rule, targets: NDArray[Any], groups: ArrayLike | None
+    def validation_rows(
+        self, targets: NDArray[Any], groups: ArrayLike | None, seed: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the rows to learn from and those that early stopping looks at, if any.
+
+        None are held out below 50 rows, or where a class has too few of them.
+        """
         if not 0 <= self.validation < 1:
             raise ValueError(f"validation={self.validation!r} must be at least 0 and below 1")
-        everything = np.arange(len(targets)), np.arange(0)
-        if not (rule.uses_validation and self.validation) or len(targets) < FEWEST_ROWS:
-            return everything
-        if np.unique(targets, return_counts=True)[1].min() * self.validation < 1:
-            return everything  # too few rows of a class to have one of them held out
-        return split_rows(targets, groups, self.seed_, self.validation, self._task)
+        wanted = self.make_rule().uses_validation and self.validation > 0
+        smallest = np.unique(targets, return_counts=True)[1].min()
+        if not wanted or len(targets) < FEWEST_ROWS or smallest * self.validation < 1:
+            return np.arange(len(targets)), np.arange(0)
+        return split_rows(targets, groups, seed, self.validation, self._task)
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[None]:

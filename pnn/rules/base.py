@@ -122,23 +122,21 @@ class Rule(ABC):
 
     # -- what the loops call -------------------------------------------------------------------
 
-    def train(self, session: Session) -> None:
-        """Train every layer of the session's network.
-
-        Raises
-        ------
-        ValueError
-            If the rule cannot learn this task on these devices; before the first query.
-        """
-        task = "classification" if session.rows.n_classes else "regression"
+    def check(self, network: PhysicalNetwork, settings: Training, n_classes: int) -> None:
+        """Raise `ValueError` if the rule cannot learn this task on these devices."""
+        task = "classification" if n_classes else "regression"
         if task not in self.tasks:
             raise ValueError(f"rule {self.name!r} learns {', '.join(self.tasks)}, not {task}")
-        for device in session.network.devices:
+        for device in network.devices:
             if device.spec.memory:
                 raise ValueError(
                     f"rule {self.name!r} drives rows in any order, but {device.spec.name} keeps "
                     "memory between rows"
                 )
+
+    def train(self, session: Session) -> None:
+        """Train every layer of the session's network; checks before the first query."""
+        self.check(session.network, session.settings, session.rows.n_classes)
         schedules.SCHEDULES[session.settings.schedule](self, session)
 
     def fit_layer(

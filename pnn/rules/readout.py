@@ -9,10 +9,10 @@ import scipy.linalg
 import torch
 from numpy.typing import NDArray
 
-from pnn.layer import Weights
+from pnn.layer import PhysicalNetwork, Weights
 from pnn.rules.base import Rule
 from pnn.schedules import Look
-from pnn.training import Session
+from pnn.training import Session, Training
 
 __all__ = ["Readout", "ridge"]
 
@@ -48,14 +48,14 @@ class Readout(Rule):
         """Return W = 0 and b = 0."""
         return {"W": torch.zeros(n_features, n_classes or 1), "b": torch.zeros(n_classes or 1)}
 
-    def train(self, session: Session) -> None:
-        """Train in one pass; raises `ValueError` for the joint schedule, which has no meaning."""
-        if session.settings.schedule != "layerwise":
+    def check(self, network: PhysicalNetwork, settings: Training, n_classes: int) -> None:
+        """Raise `ValueError` for the joint schedule, too: it has no meaning here."""
+        super().check(network, settings, n_classes)
+        if settings.schedule != "layerwise":
             raise ValueError(
                 f"rule {self.name!r} is fitted in closed form, layer by layer; "
                 "use schedule='layerwise'"
             )
-        super().train(session)
 
     def fit_layer(self, session: Session, index: int, features: torch.Tensor, look: Look) -> None:
         """Fit the last layer; earlier ones have no weights."""

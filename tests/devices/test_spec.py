@@ -78,7 +78,6 @@ def test_real_numbers_of_any_type_become_floats(drives):
     [
         [[0j, 0, 0]],
         [["0", "0", "0"]],
-        [[None, 0, 0]],
         [[0, 0, 0], [0, 0]],
         [[object()] * 3],
         [[10**400] * 3],

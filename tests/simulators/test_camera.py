@@ -35,9 +35,11 @@ def test_noise_follows_the_full_well_and_not_the_unit():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("full_scale", [0.1, 1.0, 12.0, 7.7])
-def test_a_full_pixel_answers_full_scale_exactly(dtype, full_scale):
-    camera = Camera(full_scale=full_scale)
+@pytest.mark.parametrize("bits", [8, 12])
+@pytest.mark.parametrize("full_scale", [0.1, 12.0])
+def test_a_full_pixel_answers_full_scale_exactly(dtype, bits, full_scale):
+    # 4095 times (0.1 / 4095) is less than 0.1 in float32, and would not be flagged as saturated.
+    camera = Camera(bits=bits, full_scale=full_scale)
     seen = exposure(camera, 2 * full_scale, dtype=dtype)
     assert seen.dtype == dtype
     assert (seen == dtype(full_scale)).all()

@@ -106,9 +106,7 @@ def test_a_larger_camera_sees_more_of_the_same_medium(grain, polarised):
         ScatteringMedium(n_inputs=6, n_outputs=m, grain=grain, polarised=polarised, seed=3)
         for m in (10, 50)
     )
-    np.testing.assert_array_equal(
-        small.transmission_matrix, large.transmission_matrix[..., :10, :]
-    )
+    np.testing.assert_array_equal(small.transmission_matrix, large.transmission_matrix[..., :10, :])
 
 
 # -- what is done with it in the laboratory ----------------------------------------------------
@@ -158,7 +156,11 @@ def test_four_phase_steps_recover_the_matrix_up_to_a_factor_per_row():
 
 @pytest.mark.parametrize(
     ("encoding", "domain", "high", "unit"),
-    [("phase", "phase", math.pi, "rad"), ("amplitude", "amplitude", 1, "1"), ("binary", "bits", 1, "1")],
+    [
+        ("phase", "phase", math.pi, "rad"),
+        ("amplitude", "amplitude", 1, "1"),
+        ("binary", "bits", 1, "1"),
+    ],
 )
 def test_limits_follow_the_encoding(encoding, domain, high, unit):
     medium = ScatteringMedium(n_inputs=2, n_outputs=3, encoding=encoding)
@@ -181,7 +183,9 @@ def test_the_default_range_keeps_the_ends_apart():
 @pytest.mark.parametrize("ideal", [True, False])
 def test_same_seed_same_answers(ideal):
     def answers(**change):
-        medium = ScatteringMedium(**{"n_inputs": 8, "n_outputs": 20, "seed": 5, "ideal": ideal} | change)
+        medium = ScatteringMedium(
+            **{"n_inputs": 8, "n_outputs": 20, "seed": 5, "ideal": ideal} | change
+        )
         with medium:
             return medium.measure(random_drives(medium, 4))
 

@@ -1,0 +1,192 @@
+"""Configurations: TOML, checked against these models; every key is described here."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+__all__ = ["Config", "ConfigError", "load_config", "presets"]
+
+Controls = Literal["linear", "bypassed", "affine", "matched_digital"]
+
+
+class ConfigError(ValueError):
+    """A configuration is wrong; the message names the file, the key, the value and the range."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataTable(_Table):
+    """What is learned."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    source: str = Field(
+        description="`digits`, `mnist5k`, `mnist`, `fashion-mnist`, `vowels`, `formants`, or a "
+        "file (.csv, .npz, .h5). Further keys go to the source's reader."
+    )
+    path: str | None = Field(None, description="File or folder of the source, where it has one.")
+    pool: int | None = Field(None, ge=1, description="Mean over pool x pool pixels, every arm.")
+    target: str | None = Field(None, description="Column of the target in a table.")
+
+
+class NetworkTable(_Table):
+    """The digital part around the device."""
+
+    layers: int = Field(1, ge=1, description="Physical layers.")
+    width: int = Field(256, ge=1, description="Readout outputs of each layer.")
+    encoder: str = Field("auto", description="`auto` takes the one for the device's domain.")
+    scaling: Literal["auto", "feature", "global", "sigma"] = Field(
+        "auto",
+        description="Range mapped onto the limits: of each feature, of all features, or mean "
+        "-+ 3 sigma; `auto` is `global` for images and `feature` otherwise.",
+    )
+    masks: int = Field(1, ge=1, description="Fixed random masks, and queries, per sample.")
+    label_scale: float = Field(1.0, gt=0, le=1, description="Height of the label channels.")
+    adapter: Literal["auto", "pad", "project"] = Field(
+        "auto", description="How channels become device inputs."
+    )
+    skip: bool = Field(False, description="Whether the digital input goes around the device.")
+
+
+class RuleTable(_Table):
+    """The learning rule; further keys are its options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = Field(
+        "auto",
+        description="`phyll`, `forward-forward`, `mono-forward` or `readout`; `auto` is `phyll` "
+        "for classes and `readout` for numbers.",
+    )
+
+
+class TrainingTable(_Table):
+    """How the rule descends."""
+
+    epochs: int = Field(40, ge=1, description="Passes over the training rows, per layer.")
+    batch_size: int = Field(128, ge=1, description="Samples per step.")
+    learning_rate: float = Field(0.03, gt=0, description="Of Adam; falls to 0 along a cosine.")
+    inner_steps: int = Field(1, ge=1, description="Optimiser steps per measured batch.")
+    schedule: Literal["layerwise", "joint"] = Field(
+        "layerwise",
+        description="Layer after layer (every drive measured once), or all with each batch.",
+    )
+    validation: float = Field(
+        0.1, ge=0, lt=1, description="Share of the training rows for early stopping."
+    )
+    check_every: int = Field(4, ge=1, description="Epochs between looks at the validation rows.")
+    patience: int = Field(5, ge=1, description="Looks without improvement before stopping.")
+
+
+class RunTable(_Table):
+    """What is done, how often, and what is kept."""
+
+    seed: int = Field(0, ge=0, lt=2**31, description="First seed: split, weights, batches.")
+    seeds: int = Field(1, ge=1, le=1000, description="Seeds, counted up from the first.")
+    test: float = Field(0.2, gt=0, lt=1, description="Share of the rows to test on.")
+    controls: tuple[Controls, ...] = Field(
+        ("linear", "bypassed", "affine", "matched_digital"), description="Controls to run."
+    )
+    threads: int = Field(2, ge=1, description="Threads of torch and BLAS.")
+    record: bool = Field(False, description="Whether every drive and answer goes into the file.")
+    out: str | None = Field(None, description="Run file; default: runs/NAME-TIME.h5.")
+
+
+class Config(_Table):
+    """One experiment."""
+
+    name: str = Field("run", description="Name, used for the run file.")
+    description: str = Field("", description="One line for `pnn presets`.")
+    data: DataTable
+    device: str | dict[str, Any] | list[str | dict[str, Any]] = Field(
+        description="Name with arguments (`sim:...?key=value`), or a table with `name`, the "
+        "device's arguments and a list `wrap` of wrappers; a list: one device per layer."
+    )
+    network: NetworkTable = NetworkTable()
+    rule: RuleTable = RuleTable()
+    training: TrainingTable = TrainingTable()
+    run: RunTable = RunTable()
+
+    @field_validator("rule", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    def with_(self, **tables: Any) -> Config:
+        """Return a copy with other values; a mapping changes single keys of a table.
+
+        Raises
+        ------
+        ConfigError
+            If a value is out of its range.
+        """
+        content = self.model_dump(exclude_unset=True)
+        for key, value in tables.items():
+            if isinstance(value, Mapping):
+                content[key] = {**content.get(key, {}), **value}
+            else:
+                content[key] = value
+        return _validated(content, "the options")
+
+
+def presets() -> dict[str, Path]:
+    """Return the shipped configurations by name."""
+    folder = Path(str(files("pnn"))) / "presets"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_config(source: str | Path) -> Config:
+    """Read a preset by name, or a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such preset or file, or a key or value is wrong.
+    """
+    known = presets()
+    path = known.get(str(source), Path(source))
+    if path.suffix != ".toml" or not path.is_file():
+        near = difflib.get_close_matches(str(source), known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(
+            f"{str(source)!r} is neither a preset ({', '.join(known)}) nor a TOML file.{hint}"
+        )
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    content.setdefault("name", path.stem)
+    return _validated(content, str(path))
+
+
+def _validated(content: Mapping[str, Any], where: str) -> Config:
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{where}: {_explain(problem)}" for problem in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _explain(problem: Any) -> str:
+    place = [str(part) for part in problem["loc"]]
+    key = ".".join(place)
+    if problem["type"] == "extra_forbidden":
+        model: Any = Config
+        for part in place[:-1]:
+            model = model.model_fields[part].annotation
+        names = list(model.model_fields)
+        near = difflib.get_close_matches(place[-1], names, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}"
+        return f"there is no key {key}{hint}"
+    if problem["type"] == "missing":
+        return f"the key {key} is missing"
+    return f"{key} = {problem['input']!r}: {problem['msg']}"

@@ -1,0 +1,137 @@
+"""Controls: what stands in the device's place, so that a user sees what the device adds.
+
+Each control is a device like any other, with the same drives and the same width, and goes
+through the same network, rule and tuning. What differs between the arms is only the box.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from devices import Device, DeviceSpec
+from pnn.layer import PhysicalLayer
+
+__all__ = [
+    "CONTROLS",
+    "AffineStandIn",
+    "Bypass",
+    "RandomFeatures",
+    "fit_linear",
+    "stand_in",
+]
+
+Array = NDArray[Any]
+
+#: The controls by name, each with what takes the device's place, in words.
+CONTROLS = {
+    "linear": "a linear model on the raw input",
+    "bypassed": "the drive itself",
+    "affine": "the device's affine map",
+    "matched_digital": "random digital features of the same width",
+}
+
+
+class Bypass(Device):
+    """The drive stands in for the answer, padded with zeros or cut to the answer's width."""
+
+    def __init__(self, spec: DeviceSpec) -> None:
+        self.spec = _digital(spec, "bypassed")
+
+    def _measure(self, drives: Array) -> Array:
+        answers = np.zeros((len(drives), self.spec.n_outputs))
+        n = min(drives.shape[1], self.spec.n_outputs)
+        answers[:, :n] = drives[:, :n]
+        return answers
+
+
+class AffineStandIn(Device):
+    """An affine map: answers = drives A^T + b, A of shape (n_outputs, n_inputs)."""
+
+    def __init__(self, spec: DeviceSpec, matrix: Array, offset: Array) -> None:
+        self.spec = replace(
+            _digital(spec, "affine"),
+            n_outputs=spec.n_outputs,
+            output_dtype=np.result_type(matrix, float).name,
+        )
+        self._transposed, self._offset = np.ascontiguousarray(matrix.T), offset
+        self.multiply_adds = matrix.size
+
+    def _measure(self, drives: Array) -> Array:
+        return drives @ self._transposed + self._offset
+
+
+class RandomFeatures(Device):
+    """A fixed random linear map and ReLU: max(0, A v + b), v the drives on [-1, 1].
+
+    A and b are normal; each row of A has length 1 on the average, so that the ReLU cuts
+    typical values. A complex answer is matched by two real features.
+    """
+
+    def __init__(self, spec: DeviceSpec, seed: int) -> None:
+        self.spec = _digital(spec, "matched_digital")
+        rng = np.random.default_rng(seed)
+        shape = (spec.n_inputs, self.spec.n_outputs)
+        self._matrix = rng.standard_normal(shape) / np.sqrt(spec.n_inputs)
+        self.multiply_adds = self._matrix.size
+        self._offset = 0.5 * rng.standard_normal(self.spec.n_outputs)
+
+    def _measure(self, drives: Array) -> Array:
+        low, high = self.spec.limits
+        v = 2 * (drives - low) / (high - low) - 1
+        return np.maximum(v @ self._matrix + self._offset, 0.0)
+
+
+def stand_in(name: str, layer: PhysicalLayer, seed: int) -> Device:
+    """Return the device that takes the place of a trained layer's device in a control."""
+    spec = layer.device.spec
+    if name == "bypassed":
+        return Bypass(spec)
+    if name == "affine":
+        return AffineStandIn(spec, *layer.affine.solve())
+    return RandomFeatures(spec, seed)
+
+
+def fit_linear(
+    X: Array,
+    y: Array,
+    X_validation: Array,
+    y_validation: Array,
+    *,
+    regression: bool,
+) -> Any:
+    """Fit the control ``linear``: standardised logistic regression (ridge for regression).
+
+    The strength is chosen on the validation rows; the model is then fitted on all rows.
+    """
+    models = [
+        make_pipeline(
+            StandardScaler(),
+            Ridge(alpha=1 / strength)
+            if regression
+            else LogisticRegression(C=strength, max_iter=2000),
+        )
+        for strength in (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+    ]
+    scores = [model.fit(X, y).score(X_validation, y_validation) for model in models]
+    best = models[int(np.argmax(scores))]
+    return best.fit(np.vstack([X, X_validation]), np.concatenate([y, y_validation]))
+
+
+def _digital(spec: DeviceSpec, name: str) -> DeviceSpec:
+    """Return the spec of a stand-in: same drives and width, nothing physical about it."""
+    return DeviceSpec(
+        name=f"{name} for {spec.name}",
+        n_inputs=spec.n_inputs,
+        n_outputs=spec.n_outputs * (2 if spec.is_complex else 1),
+        low=spec.low,
+        high=spec.high,
+        domain=spec.domain,
+        input_unit=spec.input_unit,
+    )

@@ -1,0 +1,234 @@
+"""What a run says at its end: scores, spread, and what the device adds, with its uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from devices import PURPOSES
+from pnn.controls import CONTROLS
+from pnn.result import Plan, Result
+
+__all__ = ["Gain", "gain", "gains", "plan_text", "result_text", "summary", "verdict"]
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Score of the device minus score of a control, with its 95 % interval.
+
+    Attributes
+    ----------
+    mean, low, high : float
+    paired_over : {"seeds", "test rows"}
+        What the interval comes from: several seeds, or the rows of the only split.
+    """
+
+    mean: float
+    low: float
+    high: float
+    paired_over: str
+
+
+def gain(device: NDArray[Any], control: NDArray[Any], paired_over: str) -> Gain:
+    """Return the mean difference of paired values with its t interval.
+
+    Parameters
+    ----------
+    device, control : ndarray of shape (pairs,)
+        Two or more pairs.
+    paired_over : str
+        What a pair is.
+    """
+    difference = np.asarray(device, float) - control
+    n, mean = len(difference), float(difference.mean())
+    reach = float(student.ppf(0.5 + CONFIDENCE / 2, n - 1) * difference.std(ddof=1) / n**0.5)
+    return Gain(mean, mean - reach, mean + reach, paired_over)
+
+
+def gains(result: Result) -> dict[str, Gain]:
+    """Return the gain of the device over each control."""
+    seeds = result.seeds
+    found = {}
+    for name in result.config.run.controls:
+        if len(seeds) > 1:
+            pairs = ([s.arms[which].score for s in seeds] for which in ("device", name))
+            found[name] = gain(*(np.array(p) for p in pairs), paired_over="seeds")
+        else:
+            arms = seeds[0].arms
+            found[name] = gain(arms["device"].merit, arms[name].merit, "test rows")
+    return found
+
+
+def verdict(found: dict[str, Gain], unit: str = "points") -> str:
+    """Say in one sentence what the device adds over each control.
+
+    A gain counts where its interval is above zero. Without a gain over the drive itself and over
+    the device's own affine map (of these, those that were run), the answer's detour through the
+    device has added nothing, however well the digital part does.
+    """
+    if not found:
+        return "No controls were run: nothing can be said about what the device adds."
+    scale = 100 if unit == "points" else 1
+    texts, beaten = [], {}
+    for name, g in found.items():
+        beaten[name] = g.low > 0
+        amount = f"{scale * g.mean:+.3g} {unit} ({scale * g.low:+.3g} to {scale * g.high:+.3g})"
+        texts.append(f"{amount} over {CONTROLS[name]}")
+    listed = "; ".join(texts)
+    removed = [name for name in ("bypassed", "affine") if name in found]
+    same = [CONTROLS[name] for name in (removed or found) if not beaten[name]]
+    if same:
+        as_well = " and ".join(same)
+        return f"The device adds nothing: {as_well} in its place serves as well. ({listed})"
+    over = [name for name, better in beaten.items() if better]
+    missed = [CONTROLS[name] for name, better in beaten.items() if not better]
+    text = f"The device adds {'; '.join(texts[list(found).index(name)] for name in over)}"
+    if missed:
+        rest = "; ".join(texts[list(found).index(n)] for n, better in beaten.items() if not better)
+        text += f", but nothing over {' and '.join(missed)}: {rest}"
+    return text + "."
+
+
+def summary(result: Result) -> dict[str, Any]:
+    """Return the result as plain numbers; the keys are documented in the README."""
+    seeds, name = result.seeds, _score_name(result)
+    scores = np.array([seed.arms["device"].score for seed in seeds])
+    found = gains(result)
+    by_seed = [seed.ledger["queries"] for seed in seeds]
+    return {
+        name: float(scores.mean()),
+        f"{name}_std": float(scores.std(ddof=1)) if len(scores) > 1 else None,
+        f"{name}_by_seed": scores.tolist(),
+        "seeds": [seed.seed for seed in seeds],
+        "controls": {
+            control: float(np.mean([seed.arms[control].score for seed in seeds]))
+            for control in found
+        },
+        "gains": {
+            control: {"mean": g.mean, "low": g.low, "high": g.high, "paired_over": g.paired_over}
+            for control, g in found.items()
+        },
+        "verdict": verdict(found, "points" if name == "accuracy" else "in R2"),
+        "queries": {key: float(np.mean([q[key] for q in by_seed])) for key in by_seed[0]},
+        "queries_by_seed": by_seed,
+        "estimate": result.plan.queries,
+        "arms": {
+            arm: {
+                "width": one.width,
+                "parameters": one.parameters,
+                "multiply_adds": one.multiply_adds,
+            }
+            for arm, one in seeds[0].arms.items()
+        },
+        "rule": result.plan.rule,
+        "device": result.plan.device,
+        "dataset": result.dataset.name,
+        "rows": result.plan.rows,
+        "encoders": result.plan.encoders,
+        "notes": result.plan.notes,
+        "seconds": result.seconds,
+        "device_seconds": sum(seed.ledger["seconds"]["total"] for seed in seeds),
+        "joules": sum(seed.ledger["joules"] for seed in seeds),
+        "retries": sum(seed.ledger["retries"] for seed in seeds),
+        "run": str(result.path),
+    }
+
+
+def plan_text(plan: Plan, n_seeds: int) -> str:
+    """Say before a run what it will do and cost."""
+    queries = ", ".join(f"{plan.queries[p]} {p}" for p in PURPOSES if plan.queries.get(p))
+    times = f" x {n_seeds} seeds" if n_seeds > 1 else ""
+    if plan.device_seconds is None:
+        duration = "the device does not state its seconds per query"
+    else:
+        duration = f"about {_duration(plan.device_seconds)} on the device"
+    lines = [
+        f"device   {plan.device}",
+        f"rule     {plan.rule} (class {plan.rule_class})",
+        f"encoder  {'; then '.join(plan.encoders)}",
+        f"rows     {', '.join(f'{n} {kind}' for kind, n in plan.rows.items())}",
+        f"queries  at most {plan.queries['total']} ({queries}){times}; {duration}",
+        *(f"note     {note}" for note in plan.notes),
+    ]
+    return "\n".join(lines)
+
+
+def result_text(content: dict[str, Any]) -> str:
+    """Return the block that a run ends with, from its summary."""
+    name = "accuracy" if "accuracy" in content else "r2"
+    seeds = content["seeds"]
+    spread = content[f"{name}_std"]
+    over = f"+- {_score(name, spread)} over {len(seeds)} seeds" if spread is not None else "1 seed"
+    rows = [("arm", name, "gain (95 % interval)", "width", "trained", "multiply-adds")]
+    for arm, size in content["arms"].items():
+        value = content[name] if arm == "device" else content["controls"][arm]
+        change = ""
+        if arm != "device":
+            g = content["gains"][arm]
+            mean, low, high = (_change(name, g[part]) for part in ("mean", "low", "high"))
+            change = f"{mean} ({low} to {high})"
+        rows.append(
+            (
+                arm,
+                _score(name, value),
+                change,
+                str(size["width"]),
+                str(size["parameters"]),
+                str(size["multiply_adds"]),
+            )
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    table = [
+        "  "
+        + "  ".join(
+            cell.ljust(width) if i in (0, 2) else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    queries = ", ".join(
+        f"{content['queries'][p]:.0f} {p}" for p in PURPOSES if content["queries"][p]
+    )
+    paired = next((g["paired_over"] for g in content["gains"].values()), "")
+    lines = [
+        "",
+        f"{content['dataset']}, {content['rule']}: {name} {_score(name, content[name])} ({over})",
+        "",
+        *table,
+        "",
+        content["verdict"],
+        *([f"(Intervals are paired over {paired}.)"] if paired == "test rows" else []),
+        "",
+        f"queries  {content['queries']['total']:.0f} per seed: {queries}",
+        f"time     {_duration(content['seconds'])}, of which {_duration(content['device_seconds'])}"
+        " in the device",
+        f"file     {content['run']}",
+    ]
+    return "\n".join(lines)
+
+
+def _score_name(result: Result) -> str:
+    return "r2" if result.dataset.task == "regression" else "accuracy"
+
+
+def _score(name: str, value: float) -> str:
+    return f"{100 * value:.2f} %" if name == "accuracy" else f"{value:.4f}"
+
+
+def _change(name: str, value: float) -> str:
+    return f"{100 * value:+.2f}" if name == "accuracy" else f"{value:+.4f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    hours, rest = divmod(round(seconds / 60), 60)
+    return f"{hours} h {rest} min" if hours else f"{rest} min"

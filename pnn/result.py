@@ -1,0 +1,93 @@
+"""What a run plans and what it gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pnn.config import Config
+from pnn.data import Dataset
+
+__all__ = ["Arm", "Plan", "Result", "SeedResult"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do and cost, at the most; made without driving anything.
+
+    Attributes
+    ----------
+    rule, rule_class, device : str
+        What learns, what it needs, and from what.
+    rows : dict
+        Rows of the data set to train, validate and test on, per seed.
+    queries : dict
+        Device rows per seed, by purpose, with their ``total``.
+    device_seconds : float or None
+        For all seeds, from the devices' seconds per query; None where a device states none.
+    encoders : list of str
+        How features become drives, layer by layer.
+    notes : list of str
+        Warnings.
+    """
+
+    rule: str
+    rule_class: str
+    device: str
+    rows: dict[str, int]
+    queries: dict[str, int]
+    device_seconds: float | None
+    encoders: list[str]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way through the data: the device, or a control in its place.
+
+    Attributes
+    ----------
+    merit : ndarray of shape (test rows,)
+        1 for a right label and 0 for a wrong one; for regression 1 - error^2 / variance.
+    width : int
+        What the readouts see, over all layers.
+    parameters : int
+        Trained numbers.
+    multiply_adds : int
+        Digital multiply-adds for one prediction, those of a stand-in included.
+    """
+
+    merit: NDArray[Any]
+    width: int
+    parameters: int
+    multiply_adds: int
+
+    @property
+    def score(self) -> float:
+        """Test accuracy, or R2 for regression: the mean merit."""
+        return float(self.merit.mean())
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """What one seed gave: the arm ``device`` and the controls, by name."""
+
+    seed: int
+    arms: dict[str, Arm]
+    ledger: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run."""
+
+    config: Config
+    dataset: Dataset
+    plan: Plan
+    seeds: list[SeedResult]
+    seconds: float
+    path: Path
