@@ -20,6 +20,7 @@ from devices.errors import (
 from devices.function import FunctionDevice
 from devices.imperfections import Drifting, Imperfection, Noisy, Quantised, Saturating
 from devices.measurement import PURPOSES, Flag, Ledger, Measurement, Purpose
+from devices.programmable import Differentiable, Programmable
 from devices.recorded import Recorded
 from devices.registry import available_devices, build_device, open_device, register_device
 from devices.spec import DeviceSpec, Domain
@@ -33,6 +34,7 @@ __all__ = [
     "Device",
     "DeviceError",
     "DeviceSpec",
+    "Differentiable",
     "Domain",
     "Drifting",
     "Flag",
@@ -45,6 +47,7 @@ __all__ = [
     "Measurement",
     "Noisy",
     "NotCalibrated",
+    "Programmable",
     "Purpose",
     "Quantised",
     "Recorded",

@@ -9,8 +9,9 @@ import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, Self, TypeVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +23,7 @@ from devices.spec import DeviceSpec
 __all__ = ["Device"]
 
 Array = NDArray[Any]
+D = TypeVar("D", bound="Device")
 
 # What a driver must leave alone: overriding one of these would bypass a check or a count.
 _FINAL = ("measure", "acquire", "open", "close", "safe", "reset", "__enter__", "__exit__")
@@ -365,14 +367,21 @@ class Device(ABC):
 
     @final
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self._args, self._kwargs)
+        return _rebuild, (type(self), self._args, self._kwargs, self._settings())
 
     @final
     def __copy__(self) -> Self:
         # Copies down to the innermost device: two wrappers must not share one unawares.
         args = [copy.copy(a) if isinstance(a, Device) else a for a in self._args]
         kwargs = {k: copy.copy(v) if isinstance(v, Device) else v for k, v in self._kwargs.items()}
-        return type(self)(*args, **kwargs)
+        return _rebuild(type(self), args, kwargs, self._settings())
+
+    def _settings(self) -> Any:
+        """Return what a copy must take over beyond its recipe; None for nothing."""
+        return None
+
+    def _take_over(self, settings: Any) -> None:  # noqa: B027
+        """Take over what `_settings` of the original returned."""
 
     def recipe(self) -> dict[str, Any]:
         """Return the class and the constructor's arguments by name, defaults included."""
@@ -397,8 +406,11 @@ def _by_name(bound: inspect.BoundArguments) -> dict[str, Any]:
     return named
 
 
-def _rebuild(cls: type[Device], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Device:
-    return cls(*args, **kwargs)
+def _rebuild(cls: type[D], args: Iterable[Any], kwargs: dict[str, Any], settings: Any) -> D:
+    device = cls(*args, **kwargs)
+    if settings is not None:
+        device._take_over(settings)
+    return device
 
 
 def _short(value: Any) -> str:

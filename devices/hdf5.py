@@ -94,7 +94,9 @@ class RecordGroup:
         dataset[...] = data
 
     def flush(self) -> None:
-        """Hand everything written so far to the operating system."""
+        """Hand everything written so far to the operating system, waiting rows included."""
+        for log in self._logs:
+            log.flush()
         self._group.file.flush()
 
     def __contains__(self, name: str) -> bool:
@@ -296,6 +298,8 @@ def attribute(value: Any) -> Any:
         return int(value)
     if isinstance(value, str):  # an instrument's text may hold what HDF5 cannot
         return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return str(value)  # a seed may have 128 bits
     if isinstance(value, (int, float, np.number)):
         return value
     return json.dumps(value, default=_plain)

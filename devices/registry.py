@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def build_device(
     else:
         table = dict(source)
     wraps = table.pop("wrap", [])
-    if isinstance(wraps, str) or not all(isinstance(wrap, Mapping) for wrap in wraps):
+    if not isinstance(wraps, Sequence) or not all(isinstance(wrap, Mapping) for wrap in wraps):
         raise ValueError(f"wrap={wraps!r} must be a list of tables, each with a name")
     name = table.pop("name", None)
     if not isinstance(name, str):

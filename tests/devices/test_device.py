@@ -325,7 +325,10 @@ def test_a_second_try_drives_and_settles_again(monkeypatch):
 
 
 def test_a_settling_time_without_a_moment_to_wait_is_an_error():
-    with Spy(settle_s=0.1) as spy, pytest.raises(TypeError, match=r"settle_s=0.1 needs.*_drive\(\)"):
+    with (
+        Spy(settle_s=0.1) as spy,
+        pytest.raises(TypeError, match=r"settle_s=0.1 needs.*_drive\(\)"),
+    ):
         spy.measure([[0, 0]])
     assert len(spy.rows) == 0
 

@@ -62,9 +62,7 @@ def test_rows_saved_from_a_failure_are_transformed_as_well():
 
 
 def test_state_is_that_of_the_inner_device():
-    spy = Spy()
-    type(spy).state_id  # noqa: B018
-    assert Affine(spy).state_id == ""
+    assert Affine(Spy()).state_id == ""
 
     class Surface(Spy):
         state_id = "seven"
