@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 
 from devices.device import Device
 
-__all__ = ["available_devices", "build_device", "open_device", "register_device"]
+__all__ = ["available_devices", "build_device", "open_device", "register_device", "summary_of"]
 
 GROUP = "pnn.devices"
 
@@ -113,6 +113,11 @@ def open_device(source: str | Path | Mapping[str, Any] | Device, **overrides: An
     (1, 16)
     """
     return build_device(source, **overrides).open()
+
+
+def summary_of(name: str) -> str:
+    """Return the first line of a device's documentation."""
+    return (inspect.getdoc(_factory(name)) or "").partition("\n")[0]
 
 
 def _call(name: str, arguments: Mapping[str, Any], *inner: Device) -> Device:

@@ -116,13 +116,18 @@ class Config(_Table):
     training: TrainingTable = TrainingTable()
     run: RunTable = RunTable()
 
+    @field_validator("data", mode="before")
+    @classmethod
+    def _sourced(cls, value: Any) -> Any:
+        return {"source": value} if isinstance(value, str) else value
+
     @field_validator("rule", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
 
     def with_(self, **tables: Any) -> Config:
-        """Return a copy with other values; a mapping changes single keys of a table.
+        """Return a copy with other values; a mapping changes single keys, a text a whole table.
 
         Raises
         ------

@@ -54,11 +54,13 @@ def gain(device: NDArray[Any], control: NDArray[Any], paired_over: str) -> Gain:
 def gains(result: Result) -> dict[str, Gain]:
     """Return the gain of the device over each control."""
     seeds = result.seeds
-    found = {}
+    found: dict[str, Gain] = {}
     for name in result.config.run.controls:
         if len(seeds) > 1:
-            pairs = ([s.arms[which].score for s in seeds] for which in ("device", name))
-            found[name] = gain(*(np.array(p) for p in pairs), paired_over="seeds")
+            device, control = (
+                np.array([seed.arms[arm].score for seed in seeds]) for arm in ("device", name)
+            )
+            found[name] = gain(device, control, "seeds")
         else:
             arms = seeds[0].arms
             found[name] = gain(arms["device"].merit, arms[name].merit, "test rows")
@@ -68,31 +70,34 @@ def gains(result: Result) -> dict[str, Gain]:
 def verdict(found: dict[str, Gain], unit: str = "points") -> str:
     """Say in one sentence what the device adds over each control.
 
-    A gain counts where its interval is above zero. Without a gain over the drive itself and over
-    the device's own affine map (of these, those that were run), the answer's detour through the
-    device has added nothing, however well the digital part does.
+    A gain counts where its interval lies above zero. Where the drive itself, or the device's own
+    affine map, does as well in the device's place, the detour through the device has added
+    nothing, however well the digital part does.
     """
     if not found:
         return "No controls were run: nothing can be said about what the device adds."
     scale = 100 if unit == "points" else 1
-    texts, beaten = [], {}
-    for name, g in found.items():
-        beaten[name] = g.low > 0
-        amount = f"{scale * g.mean:+.3g} {unit} ({scale * g.low:+.3g} to {scale * g.high:+.3g})"
-        texts.append(f"{amount} over {CONTROLS[name]}")
-    listed = "; ".join(texts)
-    removed = [name for name in ("bypassed", "affine") if name in found]
-    same = [CONTROLS[name] for name in (removed or found) if not beaten[name]]
-    if same:
-        as_well = " and ".join(same)
-        return f"The device adds nothing: {as_well} in its place serves as well. ({listed})"
-    over = [name for name, better in beaten.items() if better]
-    missed = [CONTROLS[name] for name, better in beaten.items() if not better]
-    text = f"The device adds {'; '.join(texts[list(found).index(name)] for name in over)}"
-    if missed:
-        rest = "; ".join(texts[list(found).index(n)] for n, better in beaten.items() if not better)
-        text += f", but nothing over {' and '.join(missed)}: {rest}"
-    return text + "."
+
+    def listed(names: list[str]) -> str:
+        parts = []
+        for name in names:
+            mean, low, high = (
+                scale * v for v in (found[name].mean, found[name].low, found[name].high)
+            )
+            parts.append(f"{mean:+.2f} {unit} over {CONTROLS[name]} ({low:+.2f} to {high:+.2f})")
+        return "; ".join(parts)
+
+    better = [name for name in found if found[name].low > 0]
+    no_better = [name for name in found if name not in better]
+    substitutes = [name for name in ("bypassed", "affine") if name in no_better]
+    if substitutes or not better:
+        instead = " and ".join(CONTROLS[name] for name in substitutes or no_better)
+        everything = listed(list(found))
+        return f"The device adds nothing measurable: {instead} would do as well ({everything})."
+    text = f"The device adds {listed(better)}"
+    return (
+        f"{text}; it adds nothing measurable with {listed(no_better)}." if no_better else text + "."
+    )
 
 
 def summary(result: Result) -> dict[str, Any]:

@@ -134,9 +134,8 @@ def load(path: str | Path, seed: int | None = None, device: DeviceLike | None = 
         weights = file.get(f"seed_{seed}/weights")
         if weights is None or not len(weights):
             trained = [n.removeprefix("seed_") for n in file if len(file[n].get("weights", ()))]
-            raise RunFileError(
-                f"{path} has no trained network for seed {seed}; it has {', '.join(trained) or 'none'}"
-            )
+            known = ", ".join(trained) or "none"
+            raise RunFileError(f"{path} has no trained network for seed {seed}; it has {known}")
         state = {name: values[()] for name, values in weights.items() if not _is_dimension(values)}
     estimator = make_estimator(
         config, attributes["task"], image=bool(attributes["image"]), seed=seed

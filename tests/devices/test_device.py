@@ -753,7 +753,7 @@ def test_a_device_with_memory_remembers_until_reset():
 
 def test_a_device_with_memory_refuses_repeats_caches_and_retries():
     with Integrator() as device:
-        with pytest.raises(ValueError, match="spy has memory.*averages=1"):
+        with pytest.raises(ValueError, match=r"spy has memory.*averages=1"):
             device.measure([[0.5]], averages=2)
         with Averaged(device, 2) as mean, pytest.raises(ValueError, match="has memory"):
             mean.measure([[0.5]])

@@ -113,5 +113,5 @@ def test_what_cannot_be_found_is_named(tmp_path):
 def test_an_unknown_argument_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"unknown argument hihg; .*function, n_inputs.*high"):
         FunctionDevice(np.tanh, 1, 1, hihg=2)
-    with pytest.raises(ValueError, match="low=2.0, high=1.0"):
+    with pytest.raises(ValueError, match=r"low=2\.0, high=1\.0"):
         FunctionDevice(np.tanh, 1, 1, low=2)

@@ -193,6 +193,17 @@ def test_a_dimension_has_one_length_in_a_group(path):
     assert opened(path, "other")["b"].shape == (4,)
 
 
+def test_values_may_be_rewritten_in_their_shape(path):
+    with RecordFile(path, kind="train") as file:
+        assert "weights" not in file
+        file.write("weights", np.zeros(3), ["unit"])
+        file.rewrite("weights", [1, 2, 3])
+        assert "weights" in file
+        with pytest.raises(ValueError, match=r"weights has shape \(3,\), the new values \(2,\)"):
+            file.rewrite("weights", [1, 2])
+    np.testing.assert_array_equal(opened(path)["weights"], [1, 2, 3])
+
+
 # -- tables that grow ------------------------------------------------------------------------------
 
 

@@ -1,0 +1,217 @@
+"""The verbs of ``pnn``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pnn.cli.errors import EXIT_CODES, reported
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Train physical neural networks: any instrument that answers a drive is a layer.",
+    epilog="Exit codes: " + "; ".join(f"{code} {text}" for code, text in EXIT_CODES.items()) + ".",
+)
+log = typer.Typer(no_args_is_help=True, help="Look at run files.")
+app.add_typer(log, name="log")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from pnn import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def train(
+    config: Annotated[str, typer.Argument(help="A preset (see `pnn presets`) or a TOML file.")],
+    device: Annotated[
+        str | None, typer.Option(help="Another device: NAME?key=value&..., or a TOML file.")
+    ] = None,
+    rule: Annotated[
+        str | None, typer.Option(help="phyll, forward-forward, mono-forward or readout.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="First seed.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
+    data: Annotated[str | None, typer.Option(help="Another data set: a name or a file.")] = None,
+    data_path: Annotated[str | None, typer.Option(help="Where the data's files are.")] = None,
+    out: Annotated[str | None, typer.Option(help="Run file to write.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of torch and BLAS.")] = None,
+    controls: Annotated[
+        bool | None,
+        typer.Option("--controls/--no-controls", help="Whether to run the controls."),
+    ] = None,
+    record: Annotated[
+        bool | None, typer.Option("--record", help="Keep every drive and answer in the run file.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and estimate; drive nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train through a device, test, and report with controls."""
+    with reported():
+        from pnn.cli.progress import ProgressLine
+        from pnn.config import load_config
+        from pnn.experiment import load_data, plan, run
+        from pnn.report import plan_text, result_text, summary
+
+        settings = load_config(config)
+        changes: dict[str, Any] = {
+            "run": {"seed": seed, "seeds": seeds, "out": out, "threads": threads, "record": record},
+            "training": {"epochs": epochs},
+        }
+        if controls is False:
+            changes["run"]["controls"] = ()
+        elif controls:
+            changes["run"]["controls"] = ("linear", "bypassed", "affine", "matched_digital")
+        changes = {
+            table: {key: value for key, value in keys.items() if value is not None}
+            for table, keys in changes.items()
+        }
+        if data is not None and data != settings.data.source:
+            # Another source has other options; what the preset says of its own does not apply.
+            settings = settings.with_(data=data)
+        if data_path is not None:
+            changes["data"] = {"path": data_path}
+        if rule is not None and rule != settings.rule.name:
+            changes["rule"] = rule
+        if device is not None:
+            changes["device"] = device
+        settings = settings.with_(**changes)
+        dataset = load_data(settings)
+        intended = plan(settings, dataset)
+        print(plan_text(intended, settings.run.seeds), file=sys.stderr)
+        if dry_run:
+            if as_json:
+                print(json.dumps(vars(intended)))
+            else:
+                print("dry run: everything checks out, nothing was driven")
+            return
+        numbers = list(range(settings.run.seed, settings.run.seed + settings.run.seeds))
+        line = ProgressLine(numbers, ["device", *settings.run.controls])
+        try:
+            result = run(settings, dataset, line)
+        finally:
+            line.close()
+        content = summary(result)
+        print(json.dumps(content) if as_json else result_text(content))
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run file.")],
+    data: Annotated[str, typer.Argument(help="A data set's name, or a file of rows.")],
+    seed: Annotated[int | None, typer.Option(help="Whose network; the first seed's.")] = None,
+    device: Annotated[str | None, typer.Option(help="Another device than the run's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure rows through the device of a run and print what its network says, row by row."""
+    with reported():
+        import numpy as np
+
+        from pnn.data.unlabelled import read_features
+        from pnn.run_file import load, read_attributes
+
+        attributes = read_attributes(run)
+        options = dict(attributes["config"]["data"])
+        if data != options.pop("source"):
+            options = {}
+        X, labels = read_features(data, attributes["n_features"], **options)
+        estimator = load(run, seed=seed, device=device)
+        names = np.array(attributes["classes"])
+        predicted = estimator.predict(X)
+        values = names[predicted].tolist() if len(names) else predicted.tolist()
+        correct = None
+        if labels is not None and len(names):
+            correct = float(np.mean(np.array(values) == labels.astype(str)))
+        if as_json:
+            print(json.dumps({"predictions": values, "accuracy": correct, "run": str(run)}))
+            return
+        print("\n".join(str(value) for value in values))
+        if correct is not None:
+            print(f"{100 * correct:.2f} % of {len(values)} labels match", file=sys.stderr)
+
+
+@app.command()
+def presets(as_json: Json = False) -> None:
+    """List the shipped configurations."""
+    with reported():
+        import tomllib
+
+        from pnn.config import presets
+
+        rows = {
+            name: tomllib.loads(path.read_text(encoding="utf-8"))["description"]
+            for name, path in presets().items()
+        }
+        _table(rows, as_json)
+
+
+@app.command()
+def devices(as_json: Json = False) -> None:
+    """List the devices that can be named."""
+    with reported():
+        from devices.registry import available_devices, summary_of
+
+        _table({name: summary_of(name) for name in available_devices()}, as_json)
+
+
+@log.command()
+def show(
+    run: Annotated[Path, typer.Argument(help="A run file.")],
+    as_json: Json = False,
+) -> None:
+    """Print what happened in a run."""
+    with reported():
+        from pnn.report import result_text
+        from pnn.run_file import read_attributes
+
+        content = read_attributes(run)
+        if as_json:
+            print(json.dumps(content))
+            return
+        print(f"{run}: {content['name']}, {content['status']}, started {content['started']}")
+        print(f"device   {content['plan']['device']}")
+        print(f"data     {content['dataset']}: {content['dataset_source']}")
+        versions = ", ".join(f"{k} {v}" for k, v in content["versions"].items())
+        print(f"versions {versions}")
+        if "error" in content:
+            print(f"error    {content['error']}")
+        if "summary" in content:
+            print(result_text(content["summary"]))
+            return
+        for name, seed in content["seeds"].items():
+            score = seed.get("scores", {}).get("device")
+            print(f"{name}: {seed['status']}" + (f", {score:.4f}" if score is not None else ""))
+
+
+def _table(rows: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(rows))
+        return
+    width = max(len(name) for name in rows)
+    for name, text in rows.items():
+        print(f"{name.ljust(width)}  {text}")
