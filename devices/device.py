@@ -273,8 +273,6 @@ class Device(ABC):
                         kept = self._kept(error, chunk.stop - done)
                         count = len(kept)
                         outputs[done : done + count] = kept
-                        if count:
-                            tries = 1  # the row that fails now is another one
                         if not error.transient or tries >= spec.attempts:
                             self._ledger.queries[purpose] += count
                             error.rows = outputs[: done + count].copy()

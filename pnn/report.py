@@ -78,26 +78,24 @@ def verdict(found: dict[str, Gain], unit: str = "points") -> str:
         return "No controls were run: nothing can be said about what the device adds."
     scale = 100 if unit == "points" else 1
 
-    def listed(names: list[str]) -> str:
+    def over(names: list[str]) -> str:
         parts = []
         for name in names:
-            mean, low, high = (
-                scale * v for v in (found[name].mean, found[name].low, found[name].high)
-            )
-            parts.append(f"{mean:+.2f} {unit} over {CONTROLS[name]} ({low:+.2f} to {high:+.2f})")
-        return "; ".join(parts)
+            mean, low, high = (scale * getattr(found[name], end) for end in ("mean", "low", "high"))
+            parts.append(f"{CONTROLS[name]} ({mean:+.2f} {unit}, {low:+.2f} to {high:+.2f})")
+        return ", ".join(parts)
 
     better = [name for name in found if found[name].low > 0]
     no_better = [name for name in found if name not in better]
     substitutes = [name for name in ("bypassed", "affine") if name in no_better]
     if substitutes or not better:
         instead = " and ".join(CONTROLS[name] for name in substitutes or no_better)
-        everything = listed(list(found))
-        return f"The device adds nothing measurable: {instead} would do as well ({everything})."
-    text = f"The device adds {listed(better)}"
-    return (
-        f"{text}; it adds nothing measurable with {listed(no_better)}." if no_better else text + "."
-    )
+        text = f"The device adds nothing measurable, {instead} would do as well: its gain is over "
+        return text + over(list(found)) + "."
+    text = f"The device adds to {over(better)}"
+    if no_better:
+        text += f"; it adds nothing measurable to {over(no_better)}"
+    return text + "."
 
 
 def summary(result: Result) -> dict[str, Any]:

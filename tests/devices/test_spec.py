@@ -116,6 +116,15 @@ def test_a_value_a_hair_outside_is_shown_with_all_its_digits():
         spec(high=math.pi, input_unit="rad").check_drives(np.full((1, 3), np.float32(math.pi)))
 
 
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-1e-9, 1e9), (0.1, 0.3), (-5, -math.pi)])
+def test_the_ends_are_legal_and_the_next_number_is_not(low, high):
+    one = DeviceSpec(name="awg", n_inputs=1, n_outputs=1, low=low, high=high)
+    one.check_drives([[low], [high]])
+    for value in (np.nextafter(low, -math.inf), np.nextafter(high, math.inf)):
+        with pytest.raises(LimitError, match="at row 0, input 0 is outside"):
+            one.check_drives([[value]])
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_values_that_are_not_finite_are_called_so(value):
     with pytest.raises(LimitError, match=r"at row 1, input 2 is not finite"):
