@@ -65,10 +65,16 @@ class Cached(Wrapper):
             self._rows.clear()
 
     def _acquire(self, drives: NDArray[Any], purpose: Purpose) -> Measurement:
+        return self._acquire_averaged(drives, purpose, 1)
+
+    def _acquire_averaged(
+        self, drives: NDArray[Any], purpose: Purpose, averages: int
+    ) -> Measurement:
+        # Averaging happens below the cache: above it, every repeat would be the first answer.
         if purpose not in self.purposes:
-            return self.inner.acquire(drives, purpose=purpose)
+            return self.inner.acquire(drives, purpose=purpose, averages=averages)
         with self._lock:
-            state = self.state_id
+            state = f"{self.state_id}/{averages}"
             keys = [(state, row.tobytes()) for row in drives + 0.0]  # + 0.0: one zero, not two
             first: dict[tuple[str, bytes], int] = {}
             for i, key in enumerate(keys):
@@ -76,7 +82,7 @@ class Cached(Wrapper):
                     first.setdefault(key, i)
             new = list(first.values())
             try:
-                fresh = self.inner.acquire(drives[new], purpose=purpose)
+                fresh = self.inner.acquire(drives[new], purpose=purpose, averages=averages)
             except DeviceError as error:
                 self._fail(error, keys, new)
                 raise

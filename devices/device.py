@@ -7,7 +7,6 @@ import copy
 import inspect
 import threading
 import time
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from types import TracebackType
@@ -230,18 +229,24 @@ class Device(ABC):
                 raise DeviceError(
                     f"{self.spec.name} is not open; use it as `with device:` or call device.open()"
                 )
-            if averages == 1:
-                return self._acquire(rows, purpose)
-            try:
-                repeated = self._acquire(np.repeat(rows, averages, axis=0), purpose)
-            except DeviceError as error:
-                if error.failed_row is not None:
-                    error.failed_row //= averages
-                    if error.rows is not None:
-                        shape = (error.failed_row, averages, error.rows.shape[1])
-                        error.rows = error.rows[: shape[0] * averages].reshape(shape).mean(axis=1)
-                raise
-            return repeated.averaged(averages)
+            return (
+                self._acquire(rows, purpose)
+                if averages == 1
+                else self._acquire_averaged(rows, purpose, averages)
+            )
+
+    def _acquire_averaged(self, drives: Array, purpose: Purpose, averages: int) -> Measurement:
+        """Measure checked drives `averages` times each and average, at this level of the stack."""
+        try:
+            repeated = self._acquire(np.repeat(drives, averages, axis=0), purpose)
+        except DeviceError as error:
+            if error.failed_row is not None:
+                error.failed_row //= averages
+                if error.rows is not None:
+                    shape = (error.failed_row, averages, error.rows.shape[1])
+                    error.rows = error.rows[: shape[0] * averages].reshape(shape).mean(axis=1)
+            raise
+        return repeated.averaged(averages)
 
     def _acquire(self, drives: Array, purpose: Purpose) -> Measurement:
         """Measure checked drives. The innermost device's own; a wrapper passes the call on."""
@@ -419,8 +424,9 @@ def _short(value: Any) -> str:
     return repr(value)
 
 
-# Devices still open when the interpreter ends are made safe and closed, last opened first.
-_open_devices: weakref.WeakKeyDictionary[Device, None] = weakref.WeakKeyDictionary()
+# Devices still open when the interpreter ends are made safe and closed, last opened first. An open
+# device is kept alive by this: one that nobody holds any more may still be driving something.
+_open_devices: dict[Device, None] = {}
 
 
 @atexit.register

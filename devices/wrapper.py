@@ -46,9 +46,12 @@ class Wrapper(Device):
                 inner = self.inner.acquire(self._drives(drives), purpose=purpose)
             except DeviceError as error:
                 if error.rows is not None and len(error.rows):
-                    error.rows = self._answers(error.rows, drives[: len(error.rows)])
+                    error.rows = self._cast(self._answers(error.rows, drives[: len(error.rows)]))
                 raise
-            return replace(inner, outputs=self._answers(inner.outputs, drives))
+            return replace(inner, outputs=self._cast(self._answers(inner.outputs, drives)))
+
+    def _cast(self, answers: Array) -> Array:
+        return answers.astype(self.spec.output_dtype, copy=False)
 
     @final
     def _measure(self, drives: Array) -> Array:

@@ -6,7 +6,16 @@ from device_spy import Spy, dies_at, fails
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devices import PURPOSES, Averaged, Cached, Flag, LinkDown, Noisy, ReplyTimeout
+from devices import (
+    PURPOSES,
+    Averaged,
+    Cached,
+    Flag,
+    FunctionDevice,
+    LinkDown,
+    Noisy,
+    ReplyTimeout,
+)
 
 
 class Programmable(Spy):
@@ -172,3 +181,15 @@ def test_a_cache_is_never_visible_in_the_answers(calls, max_rows):
 def test_bad_arguments():
     with pytest.raises(ValueError, match="max_rows=0"):
         Cached(Spy(), max_rows=0)
+
+
+def test_averages_are_taken_below_the_cache():
+    noisy = Noisy(FunctionDevice(lambda u: u, 1, 1), additive=0.1)
+    with Cached(noisy) as device:
+        once = device.measure([[0.5]], purpose="train", averages=400)
+        assert abs(once[0, 0] - 0.5) < 0.03
+        assert device.ledger.queries["train"] == 400
+        assert device.measure([[0.5]], purpose="train", averages=400) == once
+        assert device.ledger.queries["train"] == 400
+        assert device.measure([[0.5]], purpose="train") != once
+        assert device.ledger.queries["train"] == 401

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from device_spy import Spy, TwoStepSpy, dies_at
 
-from devices import Averaged, Cached, DeviceError, LinkDown, Noisy, Quantised, Wrapper
+from devices import (
+    Averaged,
+    Cached,
+    DeviceError,
+    FunctionDevice,
+    LinkDown,
+    Noisy,
+    Quantised,
+    Wrapper,
+)
 
 
 class Affine(Wrapper):
@@ -73,3 +82,9 @@ def test_state_is_that_of_the_inner_device():
 def test_the_wrapper_has_the_inner_devices_spec():
     spy = Spy(3, 4, high=2)
     assert Affine(spy).spec is spy.spec
+
+
+def test_a_wrapper_keeps_the_type_that_its_spec_states():
+    single = FunctionDevice(lambda u: u.astype(np.float32), 1, 1, output_dtype="float32")
+    with Noisy(single, additive=0.1) as device:
+        assert device.measure([[0.5]]).dtype == np.float32
