@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-__all__ = ["Config", "ConfigError", "load_config", "presets"]
+__all__ = ["Config", "ConfigError", "load_config", "presets", "reference"]
 
 Controls = Literal["linear", "bypassed", "affine", "matched_digital"]
 
@@ -195,3 +195,67 @@ def _explain(problem: Any) -> str:
     if problem["type"] == "missing":
         return f"the key {key} is missing"
     return f"{key} = {problem['input']!r}: {problem['msg']}"
+
+
+def reference() -> str:
+    """Return the description of every key, in Markdown; ``docs/configuration.md`` is this."""
+    lines = [
+        "# Configuration",
+        "",
+        "A configuration is a TOML file; `pnn train FILE.toml` runs it, and a preset is one that is",
+        "shipped (`pnn presets`). A wrong key or value is refused with the file, the key, the value",
+        "and the allowed range. This page is printed by `pnn presets --keys`.",
+        "",
+        "```toml",
+        *_EXAMPLE.strip().splitlines(),
+        "```",
+    ]
+    tables = {"": Config} | {
+        name: field.annotation
+        for name, field in Config.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, _Table)
+    }
+    for name, model in tables.items():
+        lines += ["", f"## {f'`[{name}]`' if name else 'Top level'}", ""]
+        if name:
+            lines += [f"{(model.__doc__ or '').strip()}", ""]
+        lines += ["| key | default | what |", "|---|---|---|"]
+        for key, field in model.model_fields.items():
+            if field.description is not None:
+                default = "required" if field.is_required() else f"`{_toml(field.default)}`"
+                lines.append(f"| `{key}` | {default} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+_EXAMPLE = """
+name = "my-experiment"
+
+[data]
+source = "digits"
+
+[device]
+name = "sim:scattering-medium"
+n_outputs = 1024
+seed = 3
+
+[[device.wrap]]
+name = "noisy"
+additive = 0.02
+
+[rule]
+name = "phyll"
+theta = 4.0
+
+[run]
+seeds = 5
+"""
+
+
+def _toml(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (tuple, list)):
+        return "[" + ", ".join(_toml(one) for one in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)

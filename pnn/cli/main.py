@@ -156,13 +156,21 @@ def predict(
 
 
 @app.command()
-def presets(as_json: Json = False) -> None:
+def presets(
+    as_json: Json = False,
+    keys: Annotated[
+        bool, typer.Option("--keys", help="Describe every key of a configuration instead.")
+    ] = False,
+) -> None:
     """List the shipped configurations."""
     with reported():
         import tomllib
 
-        from pnn.config import presets
+        from pnn.config import presets, reference
 
+        if keys:
+            print(reference(), end="")
+            return
         rows = {
             name: tomllib.loads(path.read_text(encoding="utf-8"))["description"]
             for name, path in presets().items()
