@@ -202,9 +202,9 @@ def reference() -> str:
     lines = [
         "# Configuration",
         "",
-        "A configuration is a TOML file; `pnn train FILE.toml` runs it, and a preset is one that is",
-        "shipped (`pnn presets`). A wrong key or value is refused with the file, the key, the value",
-        "and the allowed range. This page is printed by `pnn presets --keys`.",
+        "A configuration is a TOML file; `pnn train FILE.toml` runs it, and a preset is one that",
+        "is shipped (`pnn presets`). A wrong key or value is refused with the file, the key, the",
+        "value and the allowed range. This page is printed by `pnn presets --keys`.",
         "",
         "```toml",
         *_EXAMPLE.strip().splitlines(),

@@ -78,23 +78,28 @@ def verdict(found: dict[str, Gain], unit: str = "points") -> str:
         return "No controls were run: nothing can be said about what the device adds."
     scale = 100 if unit == "points" else 1
 
-    def over(names: list[str]) -> str:
-        parts = []
-        for name in names:
-            mean, low, high = (scale * getattr(found[name], end) for end in ("mean", "low", "high"))
-            parts.append(f"{CONTROLS[name]} ({mean:+.2f} {unit}, {low:+.2f} to {high:+.2f})")
-        return ", ".join(parts)
+    def amounts(name: str) -> tuple[str, str]:
+        mean, low, high = (scale * getattr(found[name], end) for end in ("mean", "low", "high"))
+        return f"{mean:+.2f} {unit}", f"{low:+.2f} to {high:+.2f}"
+
+    def in_brackets(names: list[str]) -> str:
+        return ", ".join(f"{CONTROLS[name]} ({', '.join(amounts(name))})" for name in names)
 
     better = [name for name in found if found[name].low > 0]
     no_better = [name for name in found if name not in better]
     substitutes = [name for name in ("bypassed", "affine") if name in no_better]
     if substitutes or not better:
-        instead = " and ".join(CONTROLS[name] for name in substitutes or no_better)
-        text = f"The device adds nothing measurable, {instead} would do as well: its gain is over "
-        return text + over(list(found)) + "."
-    text = f"The device adds to {over(better)}"
+        instead = substitutes or no_better
+        text = f"The device adds nothing measurable over {in_brackets(instead)}"
+        others = [name for name in found if name not in instead]
+        return text + (f"; the others: {in_brackets(others)}." if others else ".")
+    gained = []
+    for name in better:
+        mean, interval = amounts(name)
+        gained.append(f"{mean} over {CONTROLS[name]} ({interval})")
+    text = f"The device adds {', '.join(gained)}"
     if no_better:
-        text += f"; it adds nothing measurable to {over(no_better)}"
+        text += f"; it adds nothing measurable over {in_brackets(no_better)}"
     return text + "."
 
 
