@@ -96,7 +96,12 @@ class RunTable(_Table):
     controls: tuple[Controls, ...] = Field(
         ("linear", "bypassed", "affine", "matched_digital"), description="Controls to run."
     )
-    threads: int = Field(2, ge=1, description="Threads of torch and BLAS.")
+    threads: int = Field(
+        1,
+        ge=1,
+        description="Threads of torch and BLAS. More help on a machine that does nothing else; "
+        "beside another busy process they can slow a run down many times.",
+    )
     record: bool = Field(False, description="Whether every drive and answer goes into the file.")
     out: str | None = Field(None, description="Run file; default: runs/NAME-TIME.h5.")
 

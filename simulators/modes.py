@@ -80,12 +80,18 @@ class ModalSolver:
     The force is ``F = drive d(t) - react^T R(react q)``, where ``R(x) = a x^2 + b x^3`` acts on
     each row of ``react`` apart: the modes are coupled through these few places only.
 
+    The step is stable while the stiffness ``strength R'(x)`` that the places add is small enough.
+    With ``R' = r`` frozen and no damping the recursion above is ``q(t + h) + q(t - h) =
+    (2 cos(w h) - (h sin(w h) / w) K) q(t)``, K = strength r react^T react, and its eigenvalues
+    stay on the unit circle for ``strength r g <= 1``, where g is the largest eigenvalue of
+    ``react W react^T``, W = diag(h tan(w h / 2) / (2 w)).
+
     Parameters
     ----------
     frequencies : ndarray of shape (n_modes,)
         In Hz.
-    quality : float
-        Quality factor Q, above 0.5.
+    quality : float or ndarray of shape (n_modes,)
+        Quality factor Q, of all modes or of each; above 0.5.
     step : float
         h, in s.
     drive : ndarray of shape (n_modes, n_drives)
@@ -98,12 +104,19 @@ class ModalSolver:
         Factor of the reaction.
     quadratic, cubic : float
         a and b.
+
+    Attributes
+    ----------
+    linear : bool
+        Whether nothing reacts.
+    highest_stiffness : float
+        The largest R' for which the step is stable; infinite in a linear system.
     """
 
     def __init__(
         self,
         frequencies: Array,
-        quality: float,
+        quality: float | Array,
         step: float,
         *,
         drive: Array,
@@ -114,19 +127,23 @@ class ModalSolver:
         cubic: float,
     ) -> None:
         w = 2 * np.pi * frequencies
-        w_damped = w * math.sqrt(1 - 1 / (4 * quality**2))
+        w_damped = w * np.sqrt(1 - 1 / (4 * np.square(quality)))
         z = np.exp((-w / (2 * quality) + 1j * w_damped) * step)
         kick = (step * z.imag / w_damped)[:, None]
-        self.linear = not len(react) or not (quadratic or cubic)
+        self.linear = not len(react) or not strength or not (quadratic or cubic)
+        self.highest_stiffness = math.inf
         self._twice_real, self._minus_square = 2 * z.real[:, None], -(np.abs(z) ** 2)[:, None]
         self._kicks = kick * drive
         if not self.linear:
             self._kicks = np.concatenate([self._kicks, -strength * kick * react.T], axis=1)
+            weight = step * np.tan(w * step / 2) / (2 * w)
+            top = np.linalg.eigvalsh((react * weight) @ react.T)[-1]
+            self.highest_stiffness = float(1 / (strength * top)) if top > 0 else math.inf
         self._react, self._hear = react, hear
         self._quadratic, self._cubic = quadratic, cubic
 
-    def run(self, played: Array, steps: int, first: int = 0) -> Array:
-        """Return what is heard from step `first` on.
+    def run(self, played: Array, steps: int, first: int = 0) -> tuple[Array, Array]:
+        """Return what is heard from step `first` on, and how far the places moved.
 
         Parameters
         ----------
@@ -137,15 +154,17 @@ class ModalSolver:
 
         Returns
         -------
-        ndarray of shape (steps - first, n_ears, rows)
+        heard : ndarray of shape (steps - first, n_ears, rows)
             Infinite or NaN in a row that diverges; the other rows do not feel it.
+        reached : ndarray of shape (rows,)
+            The largest magnitude at a place that reacts, in all steps; 0 in a linear system.
         """
         period, n_drives, rows = played.shape
         heard = np.empty((steps - first, len(self._hear), rows))
         new, old, change = (np.zeros((len(self._kicks), rows)) for _ in range(3))
         acting = np.empty((self._kicks.shape[1], rows))
         drive, reaction = acting[:n_drives], acting[n_drives:]
-        local = np.empty_like(reaction)
+        local, square, peak = (np.zeros_like(reaction) for _ in range(3))
         with np.errstate(over="ignore", invalid="ignore"):
             for step in range(steps):
                 if step >= first:
@@ -155,14 +174,15 @@ class ModalSolver:
                     drive *= 0.5  # the half kick at the start
                 if not self.linear:
                     np.matmul(self._react, new, out=local)
+                    np.multiply(local, local, out=square)
+                    np.maximum(peak, square, out=peak)  # keeps NaN
                     np.multiply(local, self._cubic, out=reaction)
                     reaction += self._quadratic
-                    reaction *= local
-                    reaction *= local
+                    reaction *= square
                 np.matmul(self._kicks, acting, out=change)
                 old *= self._minus_square
                 old += change
                 np.multiply(new, self._twice_real, out=change)
                 old += change
                 new, old = old, new
-        return heard
+            return heard, np.sqrt(peak.max(axis=0, initial=0.0))
