@@ -17,7 +17,7 @@ class AffineMap:
 
     Only sums are kept, (n_inputs + 1) x (n_inputs + n_outputs) numbers, so that it costs next
     to nothing to look on while something else is measured. Directions in which the drives never
-    moved get the coefficient zero (the least-norm solution).
+    moved get the coefficient zero (the least-norm solution, each input in units of its spread).
 
     Parameters
     ----------
@@ -56,9 +56,9 @@ class AffineMap:
         ValueError
             If no rows were seen.
         """
-        coefficients, (drive, answer) = self._coefficients()
-        matrix = coefficients[:-1].T
-        return matrix, answer + coefficients[-1] - matrix @ drive
+        slopes, drive, answer = self._fit()
+        matrix = slopes.T
+        return matrix, answer - matrix @ drive
 
     def explained(self) -> float:
         """Return the share of the answers' variance that the map explains in the rows seen.
@@ -70,14 +70,31 @@ class AffineMap:
         ValueError
             If no rows were seen.
         """
-        coefficients, _ = self._coefficients()
-        offset = np.sum(np.abs(self._uy[-1]) ** 2) / self.rows
-        total = self._yy.sum() - offset
-        model = np.sum(coefficients.conj() * self._uy).real - offset
-        return float(model / total) if total > 0 else 1.0
+        slopes, _, _ = self._fit()
+        mean = self._uy[-1] / self.rows
+        total = self._yy.sum() - self.rows * np.sum(np.abs(mean) ** 2)
+        model = np.sum(slopes.conj() * self._centred()[1]).real
+        return float(np.clip(model / total, 0.0, 1.0)) if total > 0 else 1.0
 
-    def _coefficients(self) -> tuple[Array, tuple[Array, Array]]:
+    def _centred(self) -> tuple[Array, Array]:
+        """Return the sums of products about the means: drives by drives, drives by answers."""
+        sums = self._uu[-1, :-1]
+        return (
+            self._uu[:-1, :-1] - np.outer(sums, sums) / self.rows,
+            self._uy[:-1] - np.outer(sums, self._uy[-1]) / self.rows,
+        )
+
+    def _fit(self) -> tuple[Array, Array, Array]:
+        """Return the slopes, (n_inputs, n_outputs), the mean drive and the mean answer."""
         if self._origin is None:
             raise ValueError("AffineMap: no rows were seen; call update() first")
-        inverse = np.linalg.pinv(self._uu, rcond=1e-10, hermitian=True)
-        return inverse @ self._uy, self._origin
+        drive = self._origin[0] + self._uu[-1, :-1] / self.rows
+        answer = self._origin[1] + self._uy[-1] / self.rows
+        uu, uy = self._centred()
+        # Every input in units of its spread: microamperes and volts are equally good drives. A
+        # spread at the size of the rounding error is none.
+        spread = np.sqrt(np.clip(np.diag(uu), 0.0, None))
+        still = spread <= 1e-12 * np.sqrt(self.rows) * np.abs(drive)
+        unit = np.where(still, 0.0, 1.0 / np.where(still, 1.0, spread))[:, None]
+        inverse = np.linalg.pinv(uu * unit * unit.T, rcond=1e-10, hermitian=True)
+        return unit * (inverse @ (unit * uy)), drive, answer
