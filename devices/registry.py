@@ -94,7 +94,7 @@ def build_device(
     if "?" in name:  # a table may carry a full text as its name
         table = _parse(name) | table
         name = table.pop("name")
-    parameters = inspect.signature(_factory(name)).parameters
+    parameters = inspect.signature(factory_of(name)).parameters
     fitting = {key: value for key, value in (defaults or {}).items() if key in parameters}
     device = _call(name, fitting | table | overrides)
     for wrap in wraps:
@@ -117,11 +117,11 @@ def open_device(source: str | Path | Mapping[str, Any] | Device, **overrides: An
 
 def summary_of(name: str) -> str:
     """Return the first line of a device's documentation."""
-    return (inspect.getdoc(_factory(name)) or "").partition("\n")[0]
+    return (inspect.getdoc(factory_of(name)) or "").partition("\n")[0]
 
 
 def _call(name: str, arguments: Mapping[str, Any], *inner: Device) -> Device:
-    factory = _factory(name)
+    factory = factory_of(name)
     try:
         inspect.signature(factory).bind(*inner, **arguments)
     except TypeError as error:
@@ -139,7 +139,7 @@ def _call(name: str, arguments: Mapping[str, Any], *inner: Device) -> Device:
     return device
 
 
-def _factory(name: str) -> Factory:
+def factory_of(name: str) -> Factory:
     if name in _registered:
         return _registered[name]
     entries: tuple[EntryPoint, ...] = tuple(entry_points(group=GROUP, name=name))

@@ -142,7 +142,13 @@ class Config(_Table):
         content = self.model_dump(exclude_unset=True)
         for key, value in tables.items():
             if isinstance(value, Mapping):
-                content[key] = {**content.get(key, {}), **value}
+                before = content.get(key, {})
+                before = {"name": before} if isinstance(before, str) else before
+                if not isinstance(before, Mapping):
+                    raise ConfigError(
+                        f"the options: {key} is a list; give the whole list, not {dict(value)!r}"
+                    )
+                content[key] = {**before, **value}
             else:
                 content[key] = value
         return _validated(content, "the options")

@@ -145,7 +145,7 @@ class _PhysicalEstimator(BaseEstimator):
                 "seed": 0,
             }
         if isinstance(given, Sequence) and not isinstance(given, str):
-            if len(given) not in (1, self.layers) and self.layers != 1:
+            if not given or (len(given) not in (1, self.layers) and self.layers != 1):
                 raise ValueError(f"{len(given)} devices for layers={self.layers}; give one or all")
             widths = [channels] + [self.width] * (len(given) - 1)
             devices = [
@@ -216,12 +216,12 @@ class _PhysicalEstimator(BaseEstimator):
                     stack.enter_context(device)
             yield
 
-    def _scores(self, X: ArrayLike, purpose: Purpose) -> NDArray[np.float32]:
+    def _scores(self, X: ArrayLike, purpose: Purpose) -> NDArray[np.float64]:
         check_is_fitted(self)
         rows = validate_data(self, X, reset=False, dtype=np.float64)
         with limit_threads(self.threads), self._opened():
             scores = self.rule_.predict(self.network_, rows, self.n_classes_, purpose)
-        return cast("NDArray[np.float32]", scores.numpy())
+        return cast("NDArray[np.float64]", scores.numpy())
 
     # -- keeping -------------------------------------------------------------------------------
 

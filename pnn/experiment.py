@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from devices import Device, DeviceError, Recorded
+from devices import Device, Recorded
 from devices.hdf5 import RecordFile, RecordGroup
 from pnn.build import Estimator, make_estimator
 from pnn.config import Config
@@ -147,7 +147,7 @@ def _run_seed(
             checkpoints = Checkpoints(group, estimator)
             watch = _ArmWatch(progress, seed, "device", checkpoints)
             arms = {"device": _run_arm(estimator, dataset, train, test, watch)}
-    except DeviceError as error:
+    except BaseException as error:
         write_failure(group, error)
         raise
     checkpoints.write()

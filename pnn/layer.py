@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -74,7 +75,11 @@ class PhysicalLayer:
         """Width of what the readout sees."""
         answers = self.device.spec.n_outputs * self.encoder.masks
         answers *= 2 if self.device.spec.is_complex else 1
-        return answers + (len(self.encoder.low_) + self.encoder.n_labels if self.skip else 0)
+        return answers + self._n_skipped
+
+    @property
+    def _n_skipped(self) -> int:
+        return len(self.encoder.low_) + self.encoder.n_labels if self.skip else 0
 
     def fit_encoder(self, inputs: Array, n_labels: int = 0) -> Self:
         """Learn the encoder from training inputs, (rows, features)."""
@@ -116,7 +121,10 @@ class PhysicalLayer:
         mean = features.mean(axis=0, dtype=np.float64)
         std = features.std(axis=0, dtype=np.float64)
         # An output that never moves carries nothing: leave it at zero instead of blowing it up.
-        silent = std <= 1e-6 * max(std.max(initial=0.0), np.abs(mean).max(initial=0.0))
+        # Small is what is small beside its like: answers may be in amperes, the skip is not.
+        size, n_answers = np.maximum(std, np.abs(mean)), std.size - self._n_skipped
+        answers, skipped = size[:n_answers].max(initial=0.0), size[n_answers:].max(initial=0.0)
+        silent = std <= 1e-6 * np.where(np.arange(std.size) < n_answers, answers, skipped)
         scale = np.where(silent, 0.0, 1.0 / np.where(silent, 1.0, std)) / np.sqrt(std.size)
         self.mean_, self.scale_ = mean.astype(np.float32), scale.astype(np.float32)
         return self
@@ -170,7 +178,19 @@ class PhysicalNetwork:
         }
 
     def restore(self, state: dict[str, NDArray[Any]], n_labels: int) -> Self:
-        """Take over what `state` returned; only the first layer has label channels."""
+        """Take over what `state` returned; only the first layer has label channels.
+
+        Layers that the state lacks, as that of an interrupted training may, are left out; a
+        warning says so.
+        """
+        trained = [la for i, la in enumerate(self.layers) if f"layer{i}.mean" in state]
+        if len(trained) < len(self.layers):
+            warnings.warn(
+                f"only {len(trained)} of {len(self.layers)} layers were trained when this state "
+                "was kept; the network is these alone",
+                stacklevel=2,
+            )
+            self.layers = trained
         for i, layer in enumerate(self.layers):
             layer.restore(_under(state, f"layer{i}"), n_labels if i == 0 else 0)
         return self

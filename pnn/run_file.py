@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,11 @@ def write_seed(
     )
 
 
-def write_failure(group: RecordGroup, error: DeviceError) -> None:
-    """Keep the rows that were measured before a device failed."""
-    group.set(status="failed", error=str(error))
-    if error.rows is not None and len(error.rows):
+def write_failure(group: RecordGroup, error: BaseException) -> None:
+    """Say how a seed ended, and keep the rows that were measured before a device failed."""
+    interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
+    group.set(status="interrupted" if interrupted else "failed", error=str(error))
+    if isinstance(error, DeviceError) and error.rows is not None and len(error.rows):
         failure = group.group("failure")
         failure.write(
             "answers",
@@ -167,7 +169,8 @@ def _decoded(group: h5py.Group) -> dict[str, Any]:
     for key, value in group.attrs.items():
         content[key] = value.item() if isinstance(value, np.generic) else value
         if isinstance(value, str) and value[:1] in ("{", "["):
-            content[key] = json.loads(value)
+            with contextlib.suppress(json.JSONDecodeError):  # a text may begin like that, too
+                content[key] = json.loads(value)
     return content
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from devices import Purpose
 from pnn import schedules
-from pnn.layer import PhysicalLayer, PhysicalNetwork, Weights
+from pnn.layer import CHUNK, PhysicalLayer, PhysicalNetwork, Weights
 from pnn.training import Session, Training, Watch
 
 __all__ = ["Rule", "RuleClass"]
@@ -189,7 +189,10 @@ class Rule(ABC):
         scores, z = [], inputs
         for i, layer in enumerate(network.layers):
             features = self.measure(layer, z, n_classes, purpose, first=i == 0)
-            scores.append(self.scores(layer.weights, features))
+            # In double precision: a row's scores do not depend on the rows measured beside it.
+            exact = {key: value.double() for key, value in layer.weights.items()}
+            parts = [self.scores(exact, part.double()) for part in torch.split(features, CHUNK)]
+            scores.append(torch.cat(parts))
             if i + 1 < len(network.layers):
                 z = self.pass_on(layer, features)
         return self.combine(scores)
