@@ -69,9 +69,7 @@ class Reduced:
         core = matrix[n:, n:].copy()
         np.fill_diagonal(core, 0.0)
         core -= across.T @ inner
-        return cls(
-            moments[rows][None], inner[rows][None], core[None], (across.T @ moments)[None]
-        )
+        return cls(moments[rows][None], inner[rows][None], core[None], (across.T @ moments)[None])
 
     @classmethod
     def stack(cls, parts: list[Self]) -> Self:

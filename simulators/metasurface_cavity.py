@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, Literal
 
@@ -10,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from devices import DeviceSpec, Programmable
 from simulators._checks import flag, number, one_of, whole
+from simulators.dipole_network import DipoleNetwork
 from simulators.dipole_reduction import BinarySolver, Reduced
-from simulators.dipoles import coupling, interaction_matrix, self_interaction
-from simulators.metasurface_layout import Layout
+from simulators.metasurface_layout import frequency_grid, lay_out
+from simulators.metasurface_picture import channel_picture, field_picture
 from simulators.picture import Picture
 
 __all__ = ["MetasurfaceCavity"]
@@ -34,7 +36,6 @@ SETTINGS = {
         "noise": 0.005,
     },
 }
-_ANTENNA = (1.0, 0.5, 0.0)  # f_i, chi, gamma
 _WALL_CHI = 50.0
 # What the estimate of the time per row assumes of one core; measured within a factor of two.
 _FLOPS_PER_SECOND = 1e10
@@ -165,33 +166,212 @@ class MetasurfaceCavity(Programmable):
 
         whole(me, "n_inputs", n_inputs, 1)
         whole(me, "n_programmable", n_programmable, 0)
-        one_of(me, "encoding", encoding, ("bits", "continuous"))
+        self._binary = one_of(me, "encoding", encoding, ("bits", "continuous")) == "bits"
         self._complex = flag(me, "complex_answers", complex_answers)
         one_of(me, "precision", precision, ("single", "double"))
         self._dtype = np.dtype(np.complex64 if precision == "single" else np.complex128)
         number(me, "on_frequency", on_frequency, 0.0, above=True)
         number(me, "off_frequency", off_frequency, 0.0, above=True)
         number(me, "tuning", tuning, -on_frequency, above=True)
-        for name, step in (("off_frequency", off_frequency - on_frequency), ("tuning", tuning)):
-            if step == 0:
-                raise ValueError(
-                    f"{me}: {name}={on_frequency if name != 'tuning' else 0.0} makes all states "
-                    f"of an element the same; it must not be {on_frequency if name != 'tuning' else 0:g}"
-                )
-        self._resonance = on_frequency
-        self._reach = off_frequency - on_frequency if encoding == "bits" else float(tuning)
-        self._tuning = float(tuning)
-        self._element = (number(me, "chi", chi, 0.0, above=True), chosen("element_loss", element_loss))
-        self._wall = (
-            chosen("wall_frequency", wall_frequency, above=True),
-            _WALL_CHI,
-            chosen("wall_absorption", wall_absorption),
-        )
-        self._noise = chosen("noise", noise) * (not flag(me, "ideal", ideal))
-        self._binary = encoding == "bits"
+        if off_frequency == on_frequency or tuning == 0:
+            raise ValueError(
+                f"{me}: off_frequency={off_frequency!r} must differ from on_frequency="
+                f"{on_frequency!r}, and tuning={tuning!r} from 0, or all states are alike"
+            )
+        self._on, self._off, self._tuning = on_frequency, off_frequency, tuning
+        noise = chosen("noise", noise)
+        self._noise = 0.0 if flag(me, "ideal", ideal) else noise
         whole(me, "seed", seed, 0)
-        geometry, reference, noise_seed = np.random.SeedSequence(seed).spawn(3)
-        self._layout = Layout(
-            me, transmitters, receivers, walls, elements, n_inputs + n_programmable, geometry
+        places, self._reference_seed, noise_seed = np.random.SeedSequence(seed).spawn(3)
+        layout = lay_out(
+            me, transmitters, receivers, walls, elements, n_inputs + n_programmable, places
         )
-        ...
+        self.transmitters, self.receivers, self.walls, self.elements = layout
+        n_pairs = len(self.transmitters) * len(self.receivers)
+        self.frequencies, n_outputs = frequency_grid(me, frequencies, band, n_outputs, n_pairs)
+        self.output_frequencies = np.repeat(self.frequencies, n_pairs)[:n_outputs]
+        pairs = np.divmod(np.arange(n_outputs) % n_pairs, len(self.transmitters))
+        self.output_pairs = np.stack(pairs, axis=1)
+        self.network = DipoleNetwork(
+            layout,
+            self.frequencies,
+            wall=(
+                chosen("wall_frequency", wall_frequency, above=True),
+                _WALL_CHI,
+                chosen("wall_absorption", wall_absorption),
+            ),
+            chi=number(me, "chi", chi, 0.0, above=True),
+            loss=chosen("element_loss", element_loss),
+        )
+        self._random = np.random.default_rng(noise_seed)
+        left = n_inputs * (0.45 if self._binary else 1.0)  # bits: those in the minority
+        bits = 8 * self._dtype.itemsize
+        answers = f"complex{bits}" if complex_answers else f"float{bits // 2}"
+        self.spec = DeviceSpec(
+            name="metasurface-cavity",
+            n_inputs=n_inputs,
+            n_outputs=n_outputs,
+            domain="bits" if self._binary else "amplitude",
+            output_dtype=answers,
+            seconds_per_query=len(self.frequencies) * (8 / 3 * left**3) / _FLOPS_PER_SECOND,
+        )
+        self._start_parameters(0.0, 1.0, np.full(n_programmable, 0.5))
+        self._solver: BinarySolver | Reduced | None = None
+
+    # -- public --------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def reference_level(self) -> float:
+        """Root mean square of |H| over random drives, parameters at 0.5: the noise's unit."""
+        random = np.random.default_rng(self._reference_seed)
+        states = random.uniform(size=(_N_REFERENCE, self.spec.n_inputs))
+        states = np.round(states) if self._binary else states
+        own = self.network.own(self._resonances(states, np.full(len(self._parameters), 0.5)))
+        channels = self.network.antenna_terms * self.network.reduced.solve(own)
+        return float(np.sqrt(np.mean(np.abs(channels) ** 2)))
+
+    def channels(self, drives: ArrayLike) -> Array:
+        """Return H without noise: a look inside, not counted as queries.
+
+        Parameters
+        ----------
+        drives : array_like of shape (batch, n_inputs)
+            Legal drives.
+
+        Returns
+        -------
+        ndarray of shape (batch, n_frequencies, n_receivers, n_transmitters), complex
+
+        Raises
+        ------
+        LimitError
+            If a drive is illegal.
+        """
+        return self._channels(self.spec.check_drives(drives))
+
+    def matrix(self, drive: ArrayLike, frequency: float) -> Array:
+        """Return the whole W, (n, n), for one drive, (n_inputs,).
+
+        The dipoles come in the order transmitters, receivers, walls, elements.
+
+        Raises
+        ------
+        ValueError
+            If the drive is illegal (`LimitError`), or `frequency` is not above 0.
+        """
+        number(type(self).__name__, "frequency", frequency, 0.0, above=True)
+        states = self.spec.check_drives(np.asarray(drive)[None])
+        return self.network.matrix(frequency, self._resonances(states, self._parameters)[0])
+
+    def forward(self, drives: Any, parameters: Any = None) -> Any:
+        """Return the noiseless answers as a torch tensor, in double precision.
+
+        Parameters
+        ----------
+        drives : tensor of shape (batch, n_inputs)
+            From 0 to 1; a bit in between is a resonance in between.
+        parameters : tensor of shape (n_programmable,) or None
+            To differentiate by the parameters, too. None takes their values now.
+
+        Returns
+        -------
+        tensor of shape (batch, n_outputs)
+        """
+        import torch
+
+        states = torch.as_tensor(drives).double()
+        inner = self._parameters if parameters is None else parameters
+        inner = torch.as_tensor(inner, device=states.device).double().expand(len(states), -1)
+        resonances = torch.cat(
+            [self._on + (1 - states) * self._reach, self._on + (1 - inner) * self._tuning], 1
+        )
+        channels = self.network.forward(resonances).transpose(0, 1)
+        answers = channels.flatten(1)[:, : self.spec.n_outputs]
+        return answers if self._complex else answers.abs()
+
+    def picture(
+        self,
+        kind: Literal["channel", "field"] = "channel",
+        drives: ArrayLike | None = None,
+        *,
+        frequency: float | None = None,
+        points: int = 101,
+    ) -> Picture:
+        """Return |H| of the first antenna pair against frequency, or |E| over the cavity.
+
+        Parameters
+        ----------
+        kind : {"channel", "field"}
+        drives : array_like of shape (batch, n_inputs) or None
+            A channel is drawn for each, a field for the first. None: all inputs 0.
+        frequency : float or None
+            Of the field; None takes the middle one of `frequencies`. The first transmitter plays.
+        points : int
+            Frequencies from the lowest to the highest of `frequencies` (0.9 to 1.1 if there is
+            one only), or pixels along the longer side of a field.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its range.
+        """
+        me = type(self).__name__
+        one_of(me, "kind", kind, ("channel", "field"))
+        whole(me, "points", points, 2)
+        rows = self.spec.check_drives(
+            np.zeros((1, self.spec.n_inputs)) if drives is None else drives
+        )
+        resonances = self._resonances(rows, self._parameters)
+        if kind == "channel":
+            low, high = self.frequencies.min(), self.frequencies.max()
+            band = (low, high) if low < high else (0.9 * low, 1.1 * low)
+            return channel_picture(self.network, resonances, np.linspace(*band, points))
+        at = self.frequencies[len(self.frequencies) // 2] if frequency is None else frequency
+        number(me, "frequency", at, 0.0, above=True)
+        return field_picture(self.network, resonances[0], float(at), points)
+
+    # -- hooks ---------------------------------------------------------------------------------
+
+    def _measure(self, drives: Array) -> Array:
+        answers = self._channels(drives).reshape(len(drives), -1)[:, : self.spec.n_outputs]
+        if self._noise:
+            sigma = self._noise * self.reference_level / math.sqrt(2)
+            noise = sigma * self._random.standard_normal((*answers.shape, 2))
+            answers = answers + noise.view(complex)[..., 0].astype(self._dtype)
+        return answers if self._complex else np.abs(answers)
+
+    def _program(self, values: Array) -> None:
+        self._solver = None  # eliminated anew when next needed
+
+    def _channels(self, drives: Array) -> Array:
+        with self._lock:
+            if self._solver is None:
+                self._solver = self._eliminate()
+            solver = self._solver
+        if isinstance(solver, BinarySolver):
+            inverse = solver.solve(drives > 0.5)
+        else:
+            inverse = solver.solve(self.network.own(self._on + (1 - drives) * self._reach))
+        inverse *= self.network.antenna_terms.astype(self._dtype)
+        return np.ascontiguousarray(inverse.transpose(1, 0, 2, 3))
+
+    def _eliminate(self) -> BinarySolver | Reduced:
+        """Return a solver for the inputs, all else eliminated."""
+        inner = self._on + (1 - self._parameters) * self._tuning
+        reduced = self.network.reduced.absorb(self.network.own(inner[None])[:, 0])
+        if not self._binary:
+            return reduced.astype(self._dtype)
+        off, on = (self.network.own(np.array([[f]]))[:, 0, 0] for f in (self._off, self._on))
+        return BinarySolver(reduced, off, on, self._dtype)
+
+    @property
+    def _reach(self) -> float:
+        """How far the resonance of an input moves from its state 1 to its state 0."""
+        return self._off - self._on if self._binary else self._tuning
+
+    def _resonances(self, states: Array, parameters: Array) -> Array:
+        """Return f_i of all elements, (batch, n), from inputs (batch, n_inputs) and parameters."""
+        inner = np.broadcast_to(parameters, (len(states), len(parameters)))
+        return np.concatenate(
+            [self._on + (1 - states) * self._reach, self._on + (1 - inner) * self._tuning], axis=1
+        )

@@ -88,7 +88,7 @@ def lay_out(
             found = _places(owner, name, value, 1)
         antennas.append(found)
         taken = np.concatenate([taken, found])
-    layout = Layout(*antennas, walls, elements)
+    layout = Layout(antennas[0], antennas[1], walls, elements)
     nearest = pdist(np.concatenate(layout)).min()
     if nearest < _LEAST_DISTANCE:
         raise ValueError(
