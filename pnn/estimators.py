@@ -38,7 +38,7 @@ class _PhysicalEstimator(BaseEstimator):
 
     def __init__(
         self,
-        device: DeviceLike | Sequence[DeviceLike] | None = None,
+        device: DeviceLike | Sequence[DeviceLike] | PhysicalNetwork | None = None,
         rule: str | Rule = "auto",
         *,
         layers: int = 1,
@@ -117,8 +117,10 @@ class _PhysicalEstimator(BaseEstimator):
         """
         if isinstance(self.layers, bool) or self.layers < 1:
             raise ValueError(f"layers={self.layers!r} must be a whole number of at least 1")
+        if isinstance(self.device, PhysicalNetwork):
+            return PhysicalNetwork([layer.untrained() for layer in self.device.layers])
         channels = n_features + (n_classes if self.make_rule().hypotheses else 0)
-        devices = self._devices(channels, seed)
+        devices = self._devices(self.device, channels)
         layers = [
             PhysicalLayer(
                 device,
@@ -135,15 +137,10 @@ class _PhysicalEstimator(BaseEstimator):
         ]
         return PhysicalNetwork(layers)
 
-    def _devices(self, channels: int, seed: int) -> list[Device]:
-        given = self.device
+    def _devices(self, given: Any, channels: int) -> list[Device]:
+        """Return the device of each layer."""
         if given is None:
-            given = {
-                "name": "sim:scattering-medium",
-                "n_outputs": DEFAULT_OUTPUTS,
-                "ideal": True,
-                "seed": 0,
-            }
+            given = {"name": "sim:scattering-medium", "n_outputs": DEFAULT_OUTPUTS, "ideal": True}
         if isinstance(given, Sequence) and not isinstance(given, str):
             if not given or (len(given) not in (1, self.layers) and self.layers != 1):
                 raise ValueError(f"{len(given)} devices for layers={self.layers}; give one or all")
@@ -152,10 +149,9 @@ class _PhysicalEstimator(BaseEstimator):
                 build_device(one, defaults={"n_inputs": width})
                 for one, width in zip(given, widths, strict=True)
             ]
-            if len(devices) > 1:
-                return devices
-            return devices * self.layers
-        return [build_device(given, defaults={"n_inputs": channels})] * self.layers
+        else:
+            devices = [build_device(given, defaults={"n_inputs": channels})]
+        return devices if len(devices) > 1 else devices * self.layers
 
     # -- training ------------------------------------------------------------------------------
 
@@ -243,9 +239,10 @@ class PhysicalClassifier(ClassifierMixin, _PhysicalEstimator):
 
     Parameters
     ----------
-    device : Device, str, path, mapping, sequence of these, or None
+    device : Device, str, path, mapping, sequence of these, PhysicalNetwork, or None
         The black box, or its name (see `devices.build_device`); several for several layers. One
-        device serves all layers in turn. None is an ideal scattering medium (simulated).
+        device serves all layers in turn. A `PhysicalNetwork` says layer by layer what the
+        parameters from `layers` to `skip` say for all. None is an ideal scattering medium.
     rule : str or Rule
         ``"phyll"``, ``"forward-forward"``, ``"mono-forward"`` or ``"readout"``; ``"auto"`` is
         the first for classification and the last for regression.

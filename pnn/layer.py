@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 from typing import Any, Self
@@ -69,6 +70,12 @@ class PhysicalLayer:
         self.device, self.encoder, self.width, self.skip = device, encoder, width, skip
         self.weights: Weights = {}
         self.affine = AffineMap(device.spec.n_inputs, device.spec.n_outputs)
+
+    def untrained(self) -> PhysicalLayer:
+        """Return a layer like this one that has learned nothing, around the same device."""
+        return PhysicalLayer(
+            self.device, copy.deepcopy(self.encoder), width=self.width, skip=self.skip
+        )
 
     @property
     def n_features(self) -> int:

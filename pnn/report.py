@@ -87,7 +87,7 @@ def verdict(found: dict[str, Gain], unit: str = "points") -> str:
 
     better = [name for name in found if found[name].low > 0]
     no_better = [name for name in found if name not in better]
-    substitutes = [name for name in ("bypassed", "affine") if name in no_better]
+    substitutes = [name for name in no_better if name in ("bypassed", "affine")]
     if substitutes or not better:
         instead = substitutes or no_better
         text = f"The device adds nothing measurable over {in_brackets(instead)}"
