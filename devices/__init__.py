@@ -18,6 +18,10 @@ from devices.errors import (
     ShortTransfer,
 )
 from devices.function import FunctionDevice
+from devices.idealised import idealised, imperfections_on
+from devices.imperfect_channels import CrossTalk, DeadChannels
+from devices.imperfect_noise import Jitter, Outliers, ShotNoise
+from devices.imperfect_transfer import CommonMode, Jumping
 from devices.imperfections import Drifting, Imperfection, Noisy, Quantised, Saturating
 from devices.measurement import PURPOSES, Flag, Ledger, Measurement, Purpose
 from devices.programmable import Differentiable, Programmable
@@ -30,6 +34,9 @@ __all__ = [
     "PURPOSES",
     "Averaged",
     "Cached",
+    "CommonMode",
+    "CrossTalk",
+    "DeadChannels",
     "Desync",
     "Device",
     "DeviceError",
@@ -41,12 +48,15 @@ __all__ = [
     "FunctionDevice",
     "Imperfection",
     "InstrumentError",
+    "Jitter",
+    "Jumping",
     "Ledger",
     "LimitError",
     "LinkDown",
     "Measurement",
     "Noisy",
     "NotCalibrated",
+    "Outliers",
     "Programmable",
     "Purpose",
     "Quantised",
@@ -55,9 +65,12 @@ __all__ = [
     "Saturating",
     "SaturationError",
     "ShortTransfer",
+    "ShotNoise",
     "Wrapper",
     "available_devices",
     "build_device",
+    "idealised",
+    "imperfections_on",
     "open_device",
     "register_device",
 ]

@@ -6,6 +6,7 @@ drives and answers on untouched, so that one switch compares a bench with its id
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,23 @@ class Imperfection(Wrapper):
 
     def __init__(self, device: Device, *, seed: int = 0, ideal: bool = False) -> None:
         super().__init__(device)
+        if not isinstance(ideal, (bool, np.bool_)):  # a text such as "no" would count as True
+            raise ValueError(f"{type(self).__name__}: ideal={ideal!r} must be True or False")
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise ValueError(
+                f"{type(self).__name__}: seed={seed!r} must be a whole number of at least 0"
+            )
         self.ideal = ideal
         self._random = np.random.default_rng(seed)
 
     def _acquire(self, drives: Array, purpose: Purpose) -> Measurement:
         if self.ideal:
             return self.inner.acquire(drives, purpose=purpose)
-        return super()._acquire(drives, purpose)
+        measured = super()._acquire(drives, purpose)
+        # Random numbers are drawn in double precision, whatever the device answers in.
+        return replace(
+            measured, outputs=measured.outputs.astype(self.spec.output_dtype, copy=False)
+        )
 
     def _normal(self, like: Array) -> Array:
         """Draw normal numbers of unit variance, circular complex ones for complex answers."""

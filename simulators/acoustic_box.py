@@ -1,4 +1,4 @@
-"""What the acoustic simulators share: loudspeakers, scatterers and microphones in a flat box."""
+"""What the acoustic simulators have in common as devices."""
 
 from __future__ import annotations
 
@@ -10,39 +10,90 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devices import Device, DeviceError, DeviceSpec
-from simulators._checks import flag, number, one_of, whole
-from simulators.acoustic_answer import LISTENS, OUTPUTS, SoundAnswer, heard_bins
-from simulators.acoustic_drive import INPUTS, SoundDrive
-from simulators.acoustic_places import places
+from simulators._checks import number
 from simulators.acoustic_play import resampled
-from simulators.acoustic_settings import highest_pressure, setting_of
-from simulators.acoustic_tones import GRIDS, band_limits, band_room
-from simulators.acoustic_transducers import Transducers
-from simulators.modes import mode_powers
+from simulators.acoustic_rig import AcousticRig
 from simulators.picture import Picture
 
-__all__ = ["ROOM_TEMPERATURE", "AcousticBox"]
+__all__ = ["AcousticBox"]
 
 Array = NDArray[Any]
 
-ROOM_TEMPERATURE = 293.15  # K, at which speed_of_sound is given
-# A pressure this many times the rms of full-scale linear answers is no physics of this model.
+# A pressure this many times the rms of full-scale linear answers is no physics of these models.
 _DIVERGED = 1e3
-# Peak of an ordinary row, in reference pressures: what a step must be able to bear from the start.
-_ORDINARY_PEAK = 3.0
 
 
 class AcousticBox(Device):
-    """Loudspeakers, scatterers and microphones in a box; a subclass adds how sound propagates.
+    """Sound in a box with non-linear scatterers; a subclass adds how it propagates.
 
-    A subclass calls `_set_up` in its constructor and then `_finish`, and writes the hooks
-    `_solve` and `_map`. See `AcousticCavity` for the arguments.
+    A subclass calls `_stand` with an `AcousticRig` in its constructor, sets `highest_pressure`,
+    and writes the hooks `_solve`, `_map` and `_blocks`.
+
+    Attributes
+    ----------
+    highest_pressure : float
+        At a scatterer, up to which the time step is stable; a row that goes beyond is an error.
     """
+
+    highest_pressure: float = math.inf
+
+    # -- hooks ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _solve(self, played: Array, steps: int, first: int) -> tuple[Array, Array]:
+        """Return the pressure at the microphones and its peak at the scatterers, from rest.
+
+        `played` has the shape (period, n_speakers, rows) and repeats; the pressure has the shape
+        (steps - first, n_microphones, rows), and the peak (rows,).
+        """
+
+    @abstractmethod
+    def _map(
+        self, played: Array, steps: int, first: int
+    ) -> tuple[Array, Array, Array, Array, Array]:
+        """Return x, y, the mean square of the pressure, its last value, (ny, nx), and the peak."""
+
+    @abstractmethod
+    def _blocks(self, n: int) -> list[slice]:
+        """Return how n rows are best cut for the caches of a processor."""
+
+    def _stand(self, name: str, rig: AcousticRig) -> None:
+        self._rig = rig
+        self.speakers, self.microphones = rig.speakers, rig.microphones
+        self.scatterers = rig.scatterers
+        self.sample_rate, self.n_window, self.n_settle = rig.sample_rate, rig.n_window, rig.n_settle
+        self.tone_frequencies = rig.tone_frequencies
+        self.output_microphones = rig.answer.microphones
+        self.output_frequencies = rig.answer.frequencies
+        self.quadratic, self.cubic = rig.quadratic, rig.cubic
+        self.reference_pressure = rig.reference_pressure
+        self.spec = DeviceSpec(
+            name=name,
+            n_inputs=rig.n_inputs,
+            n_outputs=rig.n_outputs,
+            low=rig.drive.low,
+            high=rig.drive.high,
+            domain="tones" if rig.input == "tones" else "amplitude",
+            seconds_per_query=rig.n_steps / rig.sample_rate,
+        )
+
+    def _measure(self, drives: Array) -> Array:
+        rig, answers = self._rig, np.empty((len(drives), self.spec.n_outputs))
+        first = 0 if rig.filtered else rig.n_settle
+        for rows in self._blocks(len(drives)):
+            heard, reached = self._solve(rig.play(drives[rows]), rig.n_steps, first)
+            bad = self._first_bad(reached)
+            part = rig.read(heard[..., :bad])  # the rows before the first that broke, or all
+            answers[rows.start : rows.start + len(part)] = part
+            if bad is not None:
+                row = rows.start + bad
+                raise self._broken(row, drives[row], reached[bad], answers)
+        return answers
 
     # -- public --------------------------------------------------------------------------------
 
     def waveforms(self, drives: ArrayLike) -> Array:
-        """Return what is sent to the loudspeakers, in units of a tone's full amplitude.
+        """Return what is sent to the loudspeakers for `drives`.
 
         Parameters
         ----------
@@ -52,17 +103,14 @@ class AcousticBox(Device):
         Returns
         -------
         ndarray of shape (batch, n_speakers, n_settle + n_window)
+            In units of a full input: of a tone's full amplitude, for instance.
 
         Raises
         ------
         LimitError
             If a drive is illegal.
         """
-        legal = self.spec.check_drives(drives)
-        period = (self._drive_map.table.reshape(-1, legal.shape[1]) @ legal.T).reshape(
-            self.n_window, len(self.speakers), len(legal)
-        )
-        return np.ascontiguousarray(period[self._steps() % self.n_window].transpose(2, 1, 0))
+        return self._rig.waveforms(self.spec.check_drives(drives))
 
     def simulate(self, waveforms: ArrayLike) -> Array:
         """Return what the microphones give, from rest, without noise. No query is counted.
@@ -82,26 +130,26 @@ class AcousticBox(Device):
         ValueError
             If the waveforms have another shape or are not finite.
         DeviceError
-            If a row diverges, or leaves the range in which the time step is stable.
+            If a row diverges, or its pressure leaves the range in which the step is stable.
         """
         played = np.array(waveforms, float)
         if played.ndim != 3 or played.shape[1] != len(self.speakers):
             raise ValueError(
-                f"{self._me}: waveforms has shape {played.shape}, expected "
+                f"{self._rig.me}: waveforms has shape {played.shape}, expected "
                 f"(batch, {len(self.speakers)}, n_samples)"
             )
         if not np.isfinite(played).all():
-            raise ValueError(f"{self._me}: waveforms must be finite")
+            raise ValueError(f"{self._rig.me}: waveforms must be finite")
         given = np.empty((len(played), len(self.microphones), played.shape[2]))
         for rows in self._blocks(len(played)):
-            force = self._speakers.apply(np.ascontiguousarray(played[rows].transpose(2, 1, 0)))
-            heard, reached = self._solve(force, len(force), 0)
+            force = np.ascontiguousarray(played[rows].transpose(2, 1, 0))
+            heard, reached = self._solve(self._rig.speaker_response.apply(force), len(force), 0)
             bad = self._first_bad(reached)
+            heard = self._rig.microphone_response.apply(heard[..., :bad]).transpose(2, 1, 0)
+            given[rows.start : rows.start + len(heard)] = heard
             if bad is not None:
                 row = rows.start + bad
-                given[rows.start : row] = self._microphones.apply(heard)[..., :bad].T.swapaxes(1, 1)
                 raise self._broken(row, played[row], reached[bad], given)
-            given[rows] = self._microphones.apply(heard).transpose(2, 1, 0)
         return given
 
     def play(self, waveform: ArrayLike, sample_rate: float) -> Array:
@@ -112,7 +160,7 @@ class AcousticBox(Device):
         Parameters
         ----------
         waveform : array_like of shape (n_samples,) or (n_speakers, n_samples)
-            In units of a tone's full amplitude; one row is played by all loudspeakers alike.
+            In the unit of `waveforms`; a single row is played by all loudspeakers alike.
         sample_rate : float
             Of the recording, in Hz.
 
@@ -126,24 +174,24 @@ class AcousticBox(Device):
         ValueError
             If the waveform has another shape, is not finite, or the rate is not above 0.
         DeviceError
-            If it diverges, or leaves the range in which the time step is stable.
+            If it diverges, or its pressure leaves the range in which the step is stable.
         """
-        number(self._me, "sample_rate", sample_rate, 0.0, above=True)
+        me, n_speakers = self._rig.me, len(self.speakers)
+        number(me, "sample_rate", sample_rate, 0.0, above=True)
         sound = np.array(waveform, float)
         if sound.ndim == 1:
-            sound = np.tile(sound, (len(self.speakers), 1))
-        if sound.ndim != 2 or len(sound) != len(self.speakers) or not sound.shape[1]:
+            sound = np.tile(sound, (n_speakers, 1))
+        if sound.ndim != 2 or len(sound) != n_speakers or not sound.shape[1]:
             raise ValueError(
-                f"{self._me}: waveform has shape {np.shape(waveform)}, expected (n_samples,) or "
-                f"({len(self.speakers)}, n_samples)"
+                f"{me}: waveform has shape {np.shape(waveform)}, expected (n_samples,) or "
+                f"({n_speakers}, n_samples)"
             )
         if not np.isfinite(sound).all():
-            raise ValueError(f"{self._me}: waveform must be finite")
-        n = sound.shape[1]
+            raise ValueError(f"{me}: waveform must be finite")
         (heard,) = self.simulate(resampled(sound, sample_rate, self.sample_rate)[None])
-        if self._noise:
-            heard = heard + self._noise * self._random.standard_normal(heard.shape)
-        return resampled(heard, self.sample_rate, sample_rate, n)
+        if self._rig.noise:
+            heard += self._rig.noise * self._rig.random.standard_normal(heard.shape)
+        return resampled(heard, self.sample_rate, sample_rate, sound.shape[1])
 
     def picture(self, drive: ArrayLike, time: float | None = None) -> Picture:
         """Return a map of the pressure in the box, with everything that stands in it.
@@ -153,7 +201,7 @@ class AcousticBox(Device):
         drive : array_like of shape (n_inputs,)
             A legal drive.
         time : float or None
-            In s, from the start of the row: a snapshot. None: the rms over the window analysed.
+            In s from the start of the row, for a snapshot. None: the rms in the window analysed.
 
         Returns
         -------
@@ -167,17 +215,20 @@ class AcousticBox(Device):
         LimitError, DeviceError
             As `measure`.
         """
-        legal = self.spec.check_drives(np.atleast_2d(np.asarray(drive, float)))
-        if len(legal) != 1:
-            raise ValueError(f"{self._me}: picture takes one drive, not {len(legal)}")
-        steps, first = len(self._steps()), self.n_settle
+        rig, legal = self._rig, self.spec.check_drives(np.asarray(drive)[None])
+        steps, first, what = rig.n_steps, rig.n_settle, "rms pressure"
         if time is not None:
-            first = round(number(self._me, "time", time, 0.0, (steps - 1) / self.sample_rate) * self.sample_rate)
-            steps = first + 1
-        x, y, squares, last, reached = self._map(self._play(legal), steps, first)
+            end = (steps - 1) / rig.sample_rate
+            first = round(number(rig.me, "time", time, 0.0, end) * rig.sample_rate)
+            steps, what = first + 1, f"pressure after {1e3 * time:.3g} ms"
+        x, y, squares, last, reached = self._map(rig.play(legal), steps, first)
         if self._first_bad(reached) is not None:
-            raise self._broken(0, legal[0], reached[0], np.empty((1, self.spec.n_outputs)))
-        what = "rms pressure" if time is None else f"pressure after {1e3 * time:.3g} ms"
+            raise self._broken(0, legal[0], reached[0], np.empty((0, self.spec.n_outputs)))
+        marks = {
+            "loudspeakers": self.speakers,
+            "microphones": self.microphones,
+            "scatterers": self.scatterers,
+        }
         return Picture(
             title=what,
             values=np.sqrt(squares) if time is None else last,
@@ -186,229 +237,10 @@ class AcousticBox(Device):
             label=f"{what} (units of a typical answer)",
             x_label="x (m)",
             y_label="y (m)",
-            marks={
-                "loudspeakers": self.speakers,
-                "microphones": self.microphones,
-                "scatterers": self.scatterers,
-            },
+            marks={name: points for name, points in marks.items() if len(points)},
         )
 
-    # -- hooks ---------------------------------------------------------------------------------
-
-    @abstractmethod
-    def _solve(self, played: Array, steps: int, first: int) -> tuple[Array, Array]:
-        """Return the pressure at the microphones and the peak at the scatterers, from rest.
-
-        `played` has the shape (period, n_speakers, rows) and repeats; the pressure has the shape
-        (steps - first, n_microphones, rows), and the peak (rows,).
-        """
-
-    @abstractmethod
-    def _map(
-        self, played: Array, steps: int, first: int
-    ) -> tuple[Array, Array, Array, Array, Array]:
-        """Return x, y, the mean square of the pressure, its last value, and the peak."""
-
-    @abstractmethod
-    def _blocks(self, n: int) -> list[slice]:
-        """Return how n rows are best cut for the caches of a processor."""
-
-    def _measure(self, drives: Array) -> Array:
-        answers = np.empty((len(drives), self.spec.n_outputs))
-        steps = len(self._steps())
-        first = self.n_settle if self._answer_gains_do else 0
-        for rows in self._blocks(len(drives)):
-            heard, reached = self._solve(self._play(drives[rows]), steps, first)
-            bad = self._first_bad(reached)
-            heard = heard[..., :bad]  # the rows before the first that went wrong, or all
-            if not self._answer_gains_do:
-                heard = self._microphones.apply(heard)[self.n_settle :]
-            part = self._answer.read(heard, self._gains, self._noise, self._random)
-            answers[rows.start : rows.start + len(part)] = part
-            if bad is not None:
-                row = rows.start + bad
-                raise self._broken(row, drives[row], reached[bad], answers)
-        return answers
-
-    # -- set-up --------------------------------------------------------------------------------
-
-    def _set_up(
-        self,
-        *,
-        name: str,
-        setting: str,
-        n_inputs: int,
-        n_outputs: int,
-        input: str,  # noqa: A002
-        output: str,
-        quadratic: float | None,
-        cubic: float | None,
-        length_x: float,
-        length_y: float,
-        speed_of_sound: float,
-        temperature: float,
-        band: tuple[float, float],
-        grid: str,
-        listen: str | None,
-        sample_rate: float,
-        n_window: int | None,
-        n_settle: int | None,
-        shortest: int,
-        speakers: int | ArrayLike,
-        microphones: int | ArrayLike | None,
-        scatterers: int | ArrayLike | None,
-        speaker_band: Any,
-        microphone_band: Any,
-        spread: float | None,
-        noise: float | None,
-        seed: int,
-        ideal: bool,
-    ) -> None:
-        """Check the arguments that all acoustic simulators have, and place everything."""
-        me, self._name = type(self).__name__, name
-        self._me = me
-        default = setting_of(me, setting)
-        whole(me, "n_inputs", n_inputs, 1)
-        whole(me, "n_outputs", n_outputs, 1)
-        one_of(me, "input", input, INPUTS)
-        one_of(me, "output", output, OUTPUTS)
-        one_of(me, "grid", grid, GRIDS)
-        self.quadratic = number(
-            me, "quadratic", default.quadratic if quadratic is None else quadratic, -math.inf
-        )
-        self.cubic = number(me, "cubic", default.cubic if cubic is None else cubic, -math.inf)
-        self._box = np.array(
-            [
-                number(me, "length_x", length_x, 0.0, above=True),
-                number(me, "length_y", length_y, 0.0, above=True),
-            ]
-        )
-        number(me, "speed_of_sound", speed_of_sound, 0.0, above=True)
-        number(me, "temperature", temperature, 0.0, above=True)
-        # An ideal gas: c grows with the square root of the temperature, 0.17 % per kelvin.
-        self.speed = speed_of_sound * math.sqrt(temperature / ROOM_TEMPERATURE)
-        self.sample_rate = number(me, "sample_rate", sample_rate, 0.0, above=True)
-        self._band = band_limits(me, band)
-        self._flat = flag(me, "ideal", ideal)
-        whole(me, "seed", seed, 0)
-        if n_settle is None:
-            n_settle = shortest if input == "tones" else 0
-        self.n_settle = whole(me, "n_settle", n_settle, 0)
-
-        where = np.random.SeedSequence(seed).spawn(6)
-        self.speakers = places(me, "speakers", speakers, 1, self._box, where[0])
-        self.scatterers = places(
-            me, "scatterers", default.scatterers if scatterers is None else scatterers, 0,
-            self._box, where[1],
-        )
-        self._drive_map = drive = SoundDrive(
-            me, input, n_inputs, len(self.speakers), self._band, self.sample_rate, n_window,
-            grid=grid, shortest=shortest,
-        )
-        self.n_window = drive.n_window
-        bin_hz = self.sample_rate / self.n_window
-        self.tone_frequencies = drive.bins * bin_hz
-        if listen is None:
-            listen = "driven" if input == "tones" else "all"
-        one_of(me, "listen", listen, LISTENS if input == "tones" else ("all",))
-        if microphones is not None:
-            self.microphones = places(me, "microphones", microphones, 1, self._box, where[2])
-        self._answer = answer = SoundAnswer(
-            me, output, n_outputs, None if microphones is None else len(self.microphones),
-            self.n_window, heard_bins(listen, drive.bins, *band_room(self._band, bin_hz)),
-            self.sample_rate,
-        )
-        if microphones is None:
-            self.microphones = places(
-                me, "microphones", len(answer.counts), 1, self._box, where[2]
-            )
-        self.output_microphones, self.output_frequencies = answer.microphones, answer.frequencies
-        self._random = np.random.default_rng(where[3])
-
-        spread = number(me, "spread", default.spread if spread is None else spread, 0.0, 0.5)
-        self._speakers = self._transducers(
-            "speaker_band", len(self.speakers), speaker_band, default.speaker_band, spread, where[4]
-        )
-        self._microphones = self._transducers(
-            "microphone_band", len(self.microphones), microphone_band, default.microphone_band,
-            spread, where[5],
-        )
-        self._gains = answer.gains(self._microphones)
-        # The microphones act as factors on tones, or there is nothing that they do.
-        self._answer_gains_do = output == "tones" or self._microphones.flat
-        self._table = drive.table
-        if not self._speakers.flat:
-            self._table = self._speakers.apply(drive.table[self._steps() % self.n_window])
-
-        #: A row of uniform drives has this rms pressure in a settled linear box.
-        self.reference_pressure = math.sqrt(n_inputs / 2) if input == "tones" else 1.0
-        if noise is None:
-            tones = input == "tones" == output
-            noise = default.noise if tones else default.relative_noise * self.reference_pressure
-        self._noise = number(me, "noise", noise, 0.0) * (not self._flat)
-        self.spec = DeviceSpec(
-            name=name,
-            n_inputs=n_inputs,
-            n_outputs=n_outputs,
-            low=drive.low,
-            high=drive.high,
-            domain="tones" if input == "tones" else "amplitude",
-            seconds_per_query=len(self._steps()) / self.sample_rate,
-        )
-
-    def _transducers(
-        self,
-        name: str,
-        count: int,
-        band: Any,
-        default: tuple[float, float],
-        spread: float,
-        seed: np.random.SeedSequence,
-    ) -> Transducers:
-        flat = isinstance(band, str)
-        if flat:
-            one_of(self._me, name, band, ("flat",))
-        if band is None:
-            band = default[0], min(default[1], 0.4 * self.sample_rate)
-        return Transducers(
-            self._me,
-            name,
-            count,
-            None if flat or self._flat else band,
-            0.0 if self._flat else spread,
-            self.sample_rate,
-            seed,
-        )
-
-    def _gain_for(self, frequencies: Array, damping: Array) -> float:
-        """Return g: the rms pressure of uniform drives becomes the reference pressure.
-
-        From the box's modes in Hz, and their damping w / Q in 1/s, settled and linear.
-        """
-        at = np.arange(self.n_window // 2 + 1) * (self.sample_rate / self.n_window)
-        power = self._drive_map.power() * np.abs(self._speakers.nominal(at)) ** 2
-        loud = power > 0
-        total = power[loud] @ mode_powers(frequencies, damping, at[loud])
-        return self.reference_pressure / math.sqrt(total)
-
-    def _coupling_for(self, quality: float) -> float:
-        """Return k, with the quality factor at the centre of the band."""
-        return (np.pi * sum(self._band)) ** 2 / (quality * max(1, len(self.scatterers)))
-
-    def _limit(self, stiffness: float) -> None:
-        """Set the highest pressure at a scatterer that the step can bear, from the highest R'."""
-        p0 = self.reference_pressure
-        self.highest_pressure = p0 * highest_pressure(self.quadratic, self.cubic, stiffness)
-
-    # -- rows ----------------------------------------------------------------------------------
-
-    def _steps(self) -> Array:
-        return np.arange(self.n_settle + self.n_window)
-
-    def _play(self, drives: Array) -> Array:
-        """Return what the loudspeakers radiate, (n_window or all steps, n_speakers, rows)."""
-        played: Array = self._table.reshape(-1, drives.shape[1]) @ drives.T
-        return played.reshape(-1, len(self.speakers), len(drives))
+    # -- rows that break -----------------------------------------------------------------------
 
     def _first_bad(self, reached: Array) -> int | None:
         highest = min(self.highest_pressure, _DIVERGED * self.reference_pressure)
@@ -420,8 +252,8 @@ class AcousticBox(Device):
         too_far = self.highest_pressure < _DIVERGED * p0
         if too_far:
             what = (
-                f"the pressure at a scatterer reached {reached:.4g}, but a sample_rate of "
-                f"{self.sample_rate:g} Hz is stable up to {self.highest_pressure:.4g} only"
+                f"the pressure at a scatterer reached {reached:.4g}, where the time step at "
+                f"sample_rate={self.sample_rate:g} Hz is stable up to {self.highest_pressure:.4g}"
             )
         else:
             what = (
@@ -429,8 +261,8 @@ class AcousticBox(Device):
                 f"{p0:.3g}"
             )
         return DeviceError(
-            f"{self._name}: {what}; its drive has the mean square {np.mean(drive**2):.3g} and the "
-            f"largest value {np.abs(drive).max():.3g}, the scatterers have "
+            f"{self.spec.name}: {what}; its drive has the mean square {np.mean(drive**2):.3g} and "
+            f"the largest value {np.abs(drive).max():.3g}, the scatterers have "
             f"quadratic={self.quadratic:g}, cubic={self.cubic:g}. Lower the drive or the "
             "scatterers' strength" + ("; or raise sample_rate" if too_far else ""),
             rows=answers[:row].copy(),

@@ -15,6 +15,7 @@ Array = NDArray[Any]
 _SPACING = 0.25  # of the fence: at a quarter of a wavelength it holds waves back
 _STANDOFF = 0.5  # of the elements from the fence
 _CLEARANCE = 0.75  # of an antenna from all else
+_MOST_MISSES = 1000  # places drawn in vain for one antenna
 _HARMONICS = np.arange(2, 6)
 
 
@@ -59,16 +60,18 @@ class IrregularCavity:
         """Return `count` random places inside, 0.75 from `taken` and each other; None: no room."""
         low, high = self.walls.min(axis=0), self.walls.max(axis=0)
         found = np.empty((0, 2))
-        for _ in range(1000 * (count + 1)):
-            if len(found) == count:
-                return found
+        misses = 0
+        while len(found) < count:
+            if misses == _MOST_MISSES:
+                return None
+            misses += 1
             place = random.uniform(low, high)[None]
             angle = np.arctan2(place[0, 1], place[0, 0]) % (2 * np.pi)
             if np.hypot(*place[0]) < np.interp(angle, self._angle, self._radius) and (
                 cdist(place, np.concatenate([taken, found])).min() >= _CLEARANCE
             ):
-                found = np.concatenate([found, place])
-        return None
+                found, misses = np.concatenate([found, place]), 0
+        return found
 
 
 def _arc(curve: Array) -> Array:

@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from devices import DeviceSpec, Programmable
 from simulators._checks import flag, number, one_of, whole
+from simulators._settings import settle
 from simulators.dipole_network import DipoleNetwork
 from simulators.dipole_reduction import BinarySolver, Reduced
 from simulators.metasurface_layout import frequency_grid, lay_out
-from simulators.metasurface_picture import channel_picture, field_picture
+from simulators.metasurface_picture import draw
 from simulators.picture import Picture
 
 __all__ = ["MetasurfaceCavity"]
@@ -38,7 +39,9 @@ SETTINGS = {
 }
 _WALL_CHI = 50.0
 # What the estimate of the time per row assumes of one core; measured within a factor of two.
-_FLOPS_PER_SECOND = 1e10
+_FLOPS_PER_SECOND = 1.4e10
+_SECONDS_PER_SOLVE = 5e-6
+_PART = 1024  # rows
 _N_REFERENCE = 32  # random configurations, whose rms channel is the unit of the noise
 
 
@@ -159,11 +162,18 @@ class MetasurfaceCavity(Programmable):
         ideal: bool = False,
     ) -> None:
         me = type(self).__name__
-        defaults = SETTINGS[one_of(me, "setting", setting, tuple(SETTINGS))]
-
-        def chosen(name: str, value: float | None, low: float = 0.0, **ends: bool) -> float:
-            return number(me, name, defaults[name] if value is None else value, low, **ends)
-
+        chosen = settle(
+            me,
+            setting,
+            SETTINGS,
+            wall_frequency=wall_frequency,
+            wall_absorption=wall_absorption,
+            element_loss=element_loss,
+            noise=noise,
+        )
+        number(me, "wall_frequency", chosen["wall_frequency"], 0.0, above=True)
+        for name in ("wall_absorption", "element_loss", "noise"):
+            number(me, name, chosen[name], 0.0)
         whole(me, "n_inputs", n_inputs, 1)
         whole(me, "n_programmable", n_programmable, 0)
         self._binary = one_of(me, "encoding", encoding, ("bits", "continuous")) == "bits"
@@ -179,8 +189,7 @@ class MetasurfaceCavity(Programmable):
                 f"{on_frequency!r}, and tuning={tuning!r} from 0, or all states are alike"
             )
         self._on, self._off, self._tuning = on_frequency, off_frequency, tuning
-        noise = chosen("noise", noise)
-        self._noise = 0.0 if flag(me, "ideal", ideal) else noise
+        self._noise = 0.0 if flag(me, "ideal", ideal) else chosen["noise"]
         whole(me, "seed", seed, 0)
         places, self._reference_seed, noise_seed = np.random.SeedSequence(seed).spawn(3)
         layout = lay_out(
@@ -195,13 +204,9 @@ class MetasurfaceCavity(Programmable):
         self.network = DipoleNetwork(
             layout,
             self.frequencies,
-            wall=(
-                chosen("wall_frequency", wall_frequency, above=True),
-                _WALL_CHI,
-                chosen("wall_absorption", wall_absorption),
-            ),
+            wall=(chosen["wall_frequency"], _WALL_CHI, chosen["wall_absorption"]),
             chi=number(me, "chi", chi, 0.0, above=True),
-            loss=chosen("element_loss", element_loss),
+            loss=chosen["element_loss"],
         )
         self._random = np.random.default_rng(noise_seed)
         left = n_inputs * (0.45 if self._binary else 1.0)  # bits: those in the minority
@@ -213,7 +218,8 @@ class MetasurfaceCavity(Programmable):
             n_outputs=n_outputs,
             domain="bits" if self._binary else "amplitude",
             output_dtype=answers,
-            seconds_per_query=len(self.frequencies) * (8 / 3 * left**3) / _FLOPS_PER_SECOND,
+            seconds_per_query=len(self.frequencies)
+            * (_SECONDS_PER_SOLVE + 8 / 3 * left**3 / _FLOPS_PER_SECOND),
         )
         self._start_parameters(0.0, 1.0, np.full(n_programmable, 0.5))
         self._solver: BinarySolver | Reduced | None = None
@@ -249,6 +255,16 @@ class MetasurfaceCavity(Programmable):
         """
         return self._channels(self.spec.check_drives(drives))
 
+    def resonances(self, drives: ArrayLike) -> Array:
+        """Return f_i of the elements, (batch, n_elements), for drives and the parameters now.
+
+        Raises
+        ------
+        LimitError
+            If a drive is illegal.
+        """
+        return self._resonances(self.spec.check_drives(drives), self._parameters)
+
     def matrix(self, drive: ArrayLike, frequency: float) -> Array:
         """Return the whole W, (n, n), for one drive, (n_inputs,).
 
@@ -260,8 +276,7 @@ class MetasurfaceCavity(Programmable):
             If the drive is illegal (`LimitError`), or `frequency` is not above 0.
         """
         number(type(self).__name__, "frequency", frequency, 0.0, above=True)
-        states = self.spec.check_drives(np.asarray(drive)[None])
-        return self.network.matrix(frequency, self._resonances(states, self._parameters)[0])
+        return self.network.matrix(frequency, self.resonances(np.asarray(drive)[None])[0])
 
     def forward(self, drives: Any, parameters: Any = None) -> Any:
         """Return the noiseless answers as a torch tensor, in double precision.
@@ -282,9 +297,7 @@ class MetasurfaceCavity(Programmable):
         states = torch.as_tensor(drives).double()
         inner = self._parameters if parameters is None else parameters
         inner = torch.as_tensor(inner, device=states.device).double().expand(len(states), -1)
-        resonances = torch.cat(
-            [self._on + (1 - states) * self._reach, self._on + (1 - inner) * self._tuning], 1
-        )
+        resonances = torch.cat([self._input(states), self._on + (1 - inner) * self._tuning], 1)
         channels = self.network.forward(resonances).transpose(0, 1)
         answers = channels.flatten(1)[:, : self.spec.n_outputs]
         return answers if self._complex else answers.abs()
@@ -307,28 +320,15 @@ class MetasurfaceCavity(Programmable):
         frequency : float or None
             Of the field; None takes the middle one of `frequencies`. The first transmitter plays.
         points : int
-            Frequencies from the lowest to the highest of `frequencies` (0.9 to 1.1 if there is
-            one only), or pixels along the longer side of a field.
+            Frequencies of a channel, or pixels along the longer side of a field; at least 2.
 
         Raises
         ------
         ValueError
             If an argument is out of its range.
         """
-        me = type(self).__name__
-        one_of(me, "kind", kind, ("channel", "field"))
-        whole(me, "points", points, 2)
-        rows = self.spec.check_drives(
-            np.zeros((1, self.spec.n_inputs)) if drives is None else drives
-        )
-        resonances = self._resonances(rows, self._parameters)
-        if kind == "channel":
-            low, high = self.frequencies.min(), self.frequencies.max()
-            band = (low, high) if low < high else (0.9 * low, 1.1 * low)
-            return channel_picture(self.network, resonances, np.linspace(*band, points))
-        at = self.frequencies[len(self.frequencies) // 2] if frequency is None else frequency
-        number(me, "frequency", at, 0.0, above=True)
-        return field_picture(self.network, resonances[0], float(at), points)
+        rows = np.zeros((1, self.spec.n_inputs)) if drives is None else drives
+        return draw(self.network, self.resonances(rows), kind, frequency, points)
 
     # -- hooks ---------------------------------------------------------------------------------
 
@@ -351,7 +351,10 @@ class MetasurfaceCavity(Programmable):
         if isinstance(solver, BinarySolver):
             inverse = solver.solve(drives > 0.5)
         else:
-            inverse = solver.solve(self.network.own(self._on + (1 - drives) * self._reach))
+            # In parts: the elements' terms take n_frequencies times the drives' memory.
+            parts = np.array_split(drives, len(drives) // _PART + 1)
+            solved = [solver.solve(self.network.own(self._input(part))) for part in parts]
+            inverse = np.concatenate(solved, axis=1)
         inverse *= self.network.antenna_terms.astype(self._dtype)
         return np.ascontiguousarray(inverse.transpose(1, 0, 2, 3))
 
@@ -364,14 +367,10 @@ class MetasurfaceCavity(Programmable):
         off, on = (self.network.own(np.array([[f]]))[:, 0, 0] for f in (self._off, self._on))
         return BinarySolver(reduced, off, on, self._dtype)
 
-    @property
-    def _reach(self) -> float:
-        """How far the resonance of an input moves from its state 1 to its state 0."""
-        return self._off - self._on if self._binary else self._tuning
-
     def _resonances(self, states: Array, parameters: Array) -> Array:
-        """Return f_i of all elements, (batch, n), from inputs (batch, n_inputs) and parameters."""
         inner = np.broadcast_to(parameters, (len(states), len(parameters)))
-        return np.concatenate(
-            [self._on + (1 - states) * self._reach, self._on + (1 - inner) * self._tuning], axis=1
-        )
+        return np.concatenate([self._input(states), self._on + (1 - inner) * self._tuning], axis=1)
+
+    def _input(self, states: Any) -> Any:
+        """Return the resonances of the inputs, of arrays or tensors."""
+        return self._on + (1 - states) * (self._off - self._on if self._binary else self._tuning)

@@ -141,7 +141,7 @@ def _places(owner: str, name: str, value: ArrayLike, least: int) -> Array:
     try:
         given: Array = np.asarray(value, float)
     except (TypeError, ValueError):
-        given = np.empty(0)
+        given = np.full(1, np.nan)
     if given.size == 0 and least == 0:
         return np.empty((0, 2))
     if given.ndim != 2 or given.shape[1] != 2 or len(given) < least or not np.isfinite(given).all():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ModalSolver", "box_modes", "box_shapes"]
+__all__ = ["ModalSolver", "box_modes", "box_shapes", "mode_powers"]
 
 Array = NDArray[Any]
 
@@ -63,6 +63,25 @@ def box_shapes(numbers: Array, box: Array, positions: ArrayLike) -> Array:
     phase = np.pi * np.asarray(positions, float)[:, None, :] / box * numbers
     shapes: Array = (np.where(numbers > 0, math.sqrt(2.0), 1.0) * np.cos(phase)).prod(axis=-1)
     return shapes
+
+
+def mode_powers(frequencies: Array, damping: Array, at: Array) -> Array:
+    """Return ``sum_m |H_m|^2`` of settled modes, ``H = 1 / (w_m^2 - w^2 + i w d_m)``.
+
+    Parameters
+    ----------
+    frequencies, damping : ndarray of shape (n_modes,)
+        In Hz, and d = w / Q in 1/s.
+    at : ndarray of shape (n_at,)
+        Where, in Hz.
+
+    Returns
+    -------
+    ndarray of shape (n_at,)
+    """
+    w_squared, w = (2 * np.pi * frequencies) ** 2, 2 * np.pi * at[:, None]
+    sums: Array = (1 / ((w_squared - w**2) ** 2 + (w * damping) ** 2)).sum(axis=1)
+    return sums
 
 
 class ModalSolver:

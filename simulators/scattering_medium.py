@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from devices import Device, DeviceSpec
 from simulators._checks import flag, number, one_of, whole
 from simulators.camera import Camera
+from simulators.detection import SaturableAbsorber
+from simulators.matrix_file import read_matrix
+from simulators.modulators import ENCODINGS
+from simulators.optical_settings import filled
+from simulators.transmission import TransmissionDevice
 
 __all__ = ["ScatteringMedium"]
 
 Array = NDArray[Any]
 
-_BUFFER = 2**18  # numbers of a block's field: 1 MB of float32, which stays in the L2 cache
-# What the estimate of the time per row assumes of one core; measured within a factor of two.
-_FLOPS_PER_SECOND = 5e10
-_SECONDS_PER_PIXEL = 1e-8  # the camera's noise
+#: Values of the arguments that are left at None.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "measured-like": {"passes": 1, "full_well": 10_000.0, "read_noise": 10.0, "bits": 10},
+    "rich": {"passes": 2, "full_well": 10_000.0, "read_noise": 10.0, "bits": 12},
+}
+_FULL_SCALE = {"intensity": 12.0, "holography": 48.0}
 
 
-class ScatteringMedium(Device):
+class ScatteringMedium(TransmissionDevice):
     """A modulator, a scattering medium (or a multimode fibre) and a camera.
 
     The field behind the medium is ``T E(u)``, T with independent circular complex Gaussian
@@ -41,8 +48,8 @@ class ScatteringMedium(Device):
 
     Parameters
     ----------
-    n_inputs, n_outputs : int
-        Pixels of the modulator and of the camera.
+    n_inputs, n_outputs : int or None
+        Pixels of the modulator and of the camera. None: those of `matrix`, else 64 and 1024.
     encoding : {"phase", "amplitude", "binary"}
         Drives are phases in rad (domain "phase"), amplitudes from 0 to 1 (domain "amplitude"),
         or 0 and 1 (domain "bits").
@@ -60,23 +67,42 @@ class ScatteringMedium(Device):
         intensities of two independent polarisations, for 1 / sqrt(2).
     full_well, read_noise, bits, full_scale
         Of the `Camera`. The default full scale, 12 times the mean intensity, clips 6 pixels in
-        a million (a row of 1024 with a probability of 0.6 %); such a row is flagged.
+        a million (a row of 1024 with a probability of 0.6 %); such a row is flagged. For
+        holography it is 48, so that the reference is as bright as that.
     precision : {"single", "double"}
         Answers are float32 or float64, and so is what they are computed from.
     seed : int
         Of the medium and, separately, of the camera's noise.
     ideal : bool
-        True bypasses the camera: the answers are the intensities.
+        True bypasses the camera: the answers are the intensities (for holography, the fields).
+    setting : {"measured-like", "rich"}
+        Values for `passes` and the camera's arguments where these are None: one pass and 10
+        bits, or two passes and 12 bits; 10,000 electrons and a read noise of 10 in both.
+    levels, crosstalk, fill_factor
+        Of the `Modulator`; light that these cost is not made up for.
+    passes : int or None
+        How often the light meets the modulator. Between two passes it is scattered by another
+        medium back onto the pixels: answers are then polynomials of degree 2 passes in the
+        pixels' fields (Yildirim et al. 2024, Xia et al. 2024).
+    detection : {"intensity", "holography"}
+        Camera pixels, or complex fields from `OffAxisHolography` (polarised light only).
+    optical_depth, saturation_intensity : float
+        Of a `SaturableAbsorber` between medium and camera; a depth of 0 is none. The intensity
+        is in units of the mean.
+    matrix : str, Path, array_like or None
+        T itself, of shape (n_outputs, n_inputs) or (2, n_outputs, n_inputs), or a file with it
+        (.npy, .npz, .h5; see `save`). It is used as it is: `full_scale` is in the unit of its
+        intensities. `grain` and `polarised` then have no say.
 
     Attributes
     ----------
-    camera : Camera
-        What detects, unless `ideal`.
+    modulator, camera, holography, absorber
+        See `TransmissionDevice`.
 
     Raises
     ------
     ValueError
-        If an argument is out of its range.
+        If an argument is out of its range, or a matrix is missing or of another shape.
 
     Notes
     -----
@@ -94,135 +120,99 @@ class ScatteringMedium(Device):
     def __init__(
         self,
         *,
-        n_inputs: int = 64,
-        n_outputs: int = 1024,
+        n_inputs: int | None = None,
+        n_outputs: int | None = None,
         encoding: Literal["phase", "amplitude", "binary"] = "phase",
         phase_range: float = math.pi,
         zero_order: float = 0.0,
         grain: float = 0.0,
         polarised: bool = True,
-        full_well: float = 10_000.0,
-        read_noise: float = 10.0,
-        bits: int = 10,
-        full_scale: float = 12.0,
+        full_well: float | None = None,
+        read_noise: float | None = None,
+        bits: int | None = None,
+        full_scale: float | None = None,
         precision: Literal["single", "double"] = "single",
         seed: int = 0,
         ideal: bool = False,
+        setting: Literal["measured-like", "rich"] = "measured-like",
+        levels: int | None = None,
+        crosstalk: float = 0.0,
+        fill_factor: float = 1.0,
+        passes: int | None = None,
+        detection: Literal["intensity", "holography"] = "intensity",
+        optical_depth: float = 0.0,
+        saturation_intensity: float = 1.0,
+        matrix: str | Path | ArrayLike | None = None,
     ) -> None:
         me = type(self).__name__
-        whole(me, "n_inputs", n_inputs, 1)
-        whole(me, "n_outputs", n_outputs, 1)
-        one_of(me, "encoding", encoding, ("phase", "amplitude", "binary"))
+        given = None if matrix is None else read_matrix(me, matrix)
+        n_outputs, n_inputs = self._widths(n_outputs, n_inputs, given)
+        one_of(me, "encoding", encoding, tuple(ENCODINGS))
         number(me, "phase_range", phase_range, 0.0, 2 * math.pi, above=True)
         number(me, "zero_order", zero_order, 0.0, 1.0, below=True)
         number(me, "grain", grain, 0.0)
-        one_of(me, "precision", precision, ("single", "double"))
         whole(me, "seed", seed, 0)
-        self.ideal = flag(me, "ideal", ideal)
+        one_of(me, "detection", detection, tuple(_FULL_SCALE))
+        camera = filled(
+            me, setting, SETTINGS, passes=passes, full_well=full_well, read_noise=read_noise,
+            bits=bits,
+        )  # fmt: skip
+        passes = whole(me, "passes", camera.pop("passes"), 1)
+        modulator = ENCODINGS[encoding](
+            n_pixels=n_inputs,
+            levels=levels,
+            crosstalk=crosstalk,
+            fill_factor=fill_factor,
+            zero_order=zero_order,
+            **({"phase_range": phase_range} if encoding == "phase" else {}),
+        )
         n_media = 1 if flag(me, "polarised", polarised) else 2
-        self.camera = Camera(
-            full_well=full_well, read_noise=read_noise, bits=bits, full_scale=full_scale
-        )
-        self._encoding, self._zero_order = encoding, zero_order
-        self._real = np.dtype(np.float32 if precision == "single" else np.float64)
-        flops = 2 * n_media * (2 * n_inputs) * n_outputs * (2 if encoding == "phase" else 1)
-        self.spec = DeviceSpec(
-            name="scattering-medium",
-            n_inputs=n_inputs,
-            n_outputs=n_outputs,
-            high=phase_range if encoding == "phase" else 1.0,
-            domain={"phase": "phase", "amplitude": "amplitude", "binary": "bits"}[encoding],  # type: ignore[arg-type]
-            input_unit="rad" if encoding == "phase" else "1",
-            output_dtype=self._real.name,
-            seconds_per_query=flops / _FLOPS_PER_SECOND
-            + n_outputs * (not ideal) * _SECONDS_PER_PIXEL,
-            saturation=None if ideal else full_scale,
-        )
-        *media, noise = np.random.SeedSequence(seed).spawn(3)
-        self._random = np.random.default_rng(noise)
-        scale = 1.0 / math.sqrt(n_media * n_inputs * self._mean_power(phase_range))
-        self._kernels = [
-            _stacked(
-                scale * _gaussian(n_outputs, n_inputs, grain, np.random.default_rng(medium)),
-                encoding == "phase",
-            ).astype(self._real)
-            for medium in media[:n_media]
-        ]
-
-    @property
-    def transmission_matrix(self) -> Array:
-        """T, complex, of shape (n_outputs, n_inputs), or (2, n_outputs, n_inputs) unpolarised."""
-        n, m = self.spec.n_inputs, self.spec.n_outputs
-        matrices = [_complex(kernel[:n, :m].T, kernel[:n, m:].T) for kernel in self._kernels]
-        return matrices[0] if len(matrices) == 1 else np.stack(matrices)
-
-    def fields(self, drives: ArrayLike) -> Array:
-        """Return the complex field at the camera: a look inside, which no camera offers.
-
-        Parameters
-        ----------
-        drives : array_like of shape (batch, n_inputs)
-            Legal drives.
-
-        Returns
-        -------
-        ndarray of shape (batch, n_outputs), complex
-            Or (2, batch, n_outputs) unpolarised. Not counted as queries.
-
-        Raises
-        ------
-        LimitError
-            If a drive is illegal.
-        """
-        m = self.spec.n_outputs
-        light = self._light(self.spec.check_drives(drives))
-        parts = [light @ kernel for kernel in self._kernels]
-        fields = [_complex(part[:, :m], part[:, m:]) for part in parts]
-        return fields[0] if len(fields) == 1 else np.stack(fields)
-
-    def _measure(self, drives: Array) -> Array:
-        m = self.spec.n_outputs
-        answers = np.empty((len(drives), m), self._real)
-        size = max(1, _BUFFER // (2 * m))
-        field = np.empty((min(size, len(drives)), 2 * m), self._real)
-        for start in range(0, len(drives), size):
-            rows = slice(start, start + size)
-            light = self._light(drives[rows])
-            intensity, parts = answers[rows], field[: len(light)]
-            for k, kernel in enumerate(self._kernels):
-                np.matmul(light, kernel, out=parts)
-                np.multiply(parts, parts, out=parts)
-                if k == 0:
-                    np.add(parts[:, :m], parts[:, m:], out=intensity)
-                else:
-                    intensity += parts[:, :m]
-                    intensity += parts[:, m:]
-            if not self.ideal:
-                intensity[:] = self.camera.detect(intensity, self._random)
-        return answers
-
-    def _light(self, drives: Array) -> Array:
-        """Return the field before the medium, real parts first, then (for phases) imaginary."""
-        drives = drives.astype(self._real)
-        if self._encoding == "phase":
-            light = np.concatenate([np.cos(drives), np.sin(drives)], axis=1)
+        # The order is part of what a seed means: two media, the noise, then further passes.
+        *media, noise = (children := np.random.SeedSequence(seed).spawn(passes + 2))[:3]
+        scale = 1.0 / math.sqrt(n_inputs * modulator.mean_power)
+        if given is None:
+            matrices = [
+                _gaussian(n_outputs, n_inputs, grain, np.random.default_rng(medium))
+                * (scale / math.sqrt(n_media))
+                for medium in media[:n_media]
+            ]
         else:
-            light = drives
-        if self._zero_order:
-            light *= math.sqrt(1.0 - self._zero_order)
-            light[:, : self.spec.n_inputs] += math.sqrt(self._zero_order)
-        return light
+            matrices = list(given.reshape(-1, n_outputs, n_inputs))
+        self._set_up(
+            "scattering-medium",
+            matrices,
+            modulator=modulator,
+            camera=Camera(
+                full_scale=_FULL_SCALE[detection] if full_scale is None else full_scale, **camera
+            ),
+            detection=detection,
+            absorber=SaturableAbsorber(
+                optical_depth=optical_depth, saturation_intensity=saturation_intensity
+            ),
+            precision=precision,
+            noise=noise,
+            ideal=flag(me, "ideal", ideal),
+            between=[
+                scale * _gaussian(n_inputs, n_inputs, 0.0, np.random.default_rng(child))
+                for child in children[3:]
+            ],
+        )
 
-    def _mean_power(self, phase_range: float) -> float:
-        """Mean of |E_j|^2 over drives that are uniform between the limits."""
-        # The mean of |m|^2 and of Re m.
-        power, mean = {
-            "phase": (1.0, math.sin(phase_range) / phase_range),
-            "amplitude": (1 / 3, 1 / 2),
-            "binary": (1 / 2, 1 / 2),
-        }[self._encoding]
-        z = self._zero_order
-        return (1 - z) * power + z + 2 * math.sqrt(z * (1 - z)) * mean
+    def _widths(
+        self, n_outputs: int | None, n_inputs: int | None, matrix: Array | None
+    ) -> tuple[int, int]:
+        """Return the widths as given, by the matrix, or by default."""
+        me = type(self).__name__
+        found = (1024, 64) if matrix is None else matrix.shape[-2:]
+        widths = {"n_outputs": n_outputs, "n_inputs": n_inputs}
+        for (name, width), other in zip(widths.items(), found, strict=True):
+            if width is not None and matrix is not None and width != other:
+                raise ValueError(
+                    f"{me}: {name}={width} does not fit the matrix, which has {other}; set "
+                    f"{name}={other} or leave it out"
+                )
+            widths[name] = whole(me, name, other if width is None else width, 1)
+        return int(widths["n_outputs"] or 0), int(widths["n_inputs"] or 0)
 
 
 def _gaussian(n_outputs: int, n_inputs: int, grain: float, random: np.random.Generator) -> Array:
@@ -244,22 +234,3 @@ def _gaussian(n_outputs: int, n_inputs: int, grain: float, random: np.random.Gen
     for shift, weight in enumerate(weights):
         rows += weight * white[shift : shift + n_outputs]
     return rows
-
-
-def _stacked(matrix: Array, complex_light: bool) -> Array:
-    """Return T for a product of real numbers, [Re E, Im E] @ stacked = [Re T E, Im T E].
-
-    That is the same number of operations as the complex product, leaves both parts contiguous,
-    so that |.|^2 is cheap, and needs only the upper half where the light is real.
-    """
-    real, imag = matrix.real.T, matrix.imag.T
-    upper = np.concatenate([real, imag], axis=1)
-    if not complex_light:
-        return upper
-    return np.concatenate([upper, np.concatenate([-imag, real], axis=1)])
-
-
-def _complex(real: Array, imag: Array) -> Array:
-    both = np.empty(real.shape, np.result_type(real, np.complex64))
-    both.real, both.imag = real, imag
-    return both
