@@ -271,7 +271,7 @@ class BitsEncoder(Encoder):
             return super()._adapt(channels)
         k = self._levels(channels.shape[1])
         bits = channels[:, :, None] > (np.arange(k) + 0.5) / k * self._tops()[:, None]
-        return super()._adapt(bits.reshape(len(channels), -1).astype(float))
+        return super()._adapt(bits.reshape(len(channels), k * channels.shape[1]).astype(float))
 
     def _tops(self) -> Array:
         """Height of each channel; a label channel is all on at its own scale."""

@@ -315,7 +315,9 @@ class PhysicalClassifier(ClassifierMixin, _PhysicalEstimator):
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"there is only one class, {self.classes_[0]!r}; two are needed")
+            raise ValueError(
+                f"there is only one class, {self.classes_.tolist()[0]!r}; two are needed"
+            )
         return self._fit(rows, codes.astype(np.int64), len(self.classes_), groups, watch)
 
     def decision_function(self, X: ArrayLike, purpose: Purpose = "test") -> NDArray[Any]:

@@ -53,6 +53,12 @@ def plan(config: Config, dataset: Dataset) -> Plan:
     estimator = make_estimator(config, dataset.task, image=dataset.shape is not None, seed=seed)
     rule, settings = estimator.make_rule(), estimator.settings()
     train, test = split(dataset, seed, config.run.test)
+    if len(test) < 2 or np.ptp(dataset.y[test]) == 0:
+        raise ValueError(
+            f"{dataset.name}: run.test={config.run.test:g} of {len(dataset.y)} rows leaves "
+            f"{len(test)} to test on, with {len(np.unique(dataset.y[test]))} different targets; "
+            "two at least are needed to judge by"
+        )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         network = estimator.build(dataset.X.shape[1], n_classes, seed)

@@ -27,7 +27,7 @@ class AcousticBox(Device):
     """Sound in a box with non-linear scatterers; a subclass adds how it propagates.
 
     A subclass calls `_stand` with an `AcousticRig` in its constructor, sets `highest_pressure`,
-    and writes the hooks `_solve`, `_map` and `_blocks`.
+    and writes the hooks `_solve`, `_map` and `_block`.
 
     Attributes
     ----------
@@ -54,8 +54,12 @@ class AcousticBox(Device):
         """Return x, y, the mean square of the pressure, its last value, (ny, nx), and the peak."""
 
     @abstractmethod
+    def _block(self) -> int:
+        """Return how many rows together suit the caches of a processor."""
+
     def _blocks(self, n: int) -> list[slice]:
-        """Return how n rows are best cut for the caches of a processor."""
+        size = self._block()
+        return [slice(k, min(k + size, n)) for k in range(0, n, size)]
 
     def _stand(self, name: str, rig: AcousticRig) -> None:
         self._rig = rig

@@ -79,16 +79,15 @@ class AcousticCavity(AcousticBox):
     speed_of_sound : float
         At 293.15 K, in m/s.
     temperature : float
-        In K. All modes move by half the relative change, 0.17 % per kelvin; the equipment (g, k,
-        tones) stays as it was set at 293.15 K.
+        In K. All modes move by 0.17 % per kelvin; g, k and the tones stay as set at 293.15 K.
     top_frequency : float
         Modes up to this frequency at 293.15 K are kept, in Hz; those above answer without
         resonance and are left out, as is the uniform mode at 0 Hz.
     band : (float, float)
         Lowest and highest frequency of the drive, in Hz; at most `top_frequency`.
     grid : {"uniform", "odd", "sparse"}
-        Spacing of the tones: even; even on odd bins, away from products of the second order; or
-        away from those of the third order as well. See `tone_bins`.
+        Spacing of the tones: even; away from products of the second order; or of the third, too.
+        See `tone_bins`.
     listen : {"driven", "products", "all"} or None
         Which bins are read: the driven tones (None, for tones), those in the band between them,
         where only intermodulation arrives, or both.
@@ -131,9 +130,7 @@ class AcousticCavity(AcousticBox):
     output_frequencies : ndarray of shape (n_outputs,)
         The same of the outputs; and `output_microphones` the microphone of each.
     speakers, microphones, scatterers : ndarray of shape (count, 2)
-        Positions in m.
-    sample_rate, n_window, n_settle
-        As given, or chosen.
+        Positions in m; sample_rate, n_window and n_settle are as given, or chosen.
     gain, reference_pressure, coupling : float
         g, p0 and k of the equations above.
 
@@ -300,6 +297,5 @@ class AcousticCavity(AcousticBox):
         last = shapes @ amplitudes[-1]
         return x, y, squares.reshape(ny, nx), last.reshape(ny, nx), reached
 
-    def _blocks(self, n: int) -> list[slice]:
-        size = max(16, _BLOCK // len(self.mode_frequencies))
-        return [slice(k, min(k + size, n)) for k in range(0, n, size)]
+    def _block(self) -> int:
+        return max(16, _BLOCK // len(self.mode_frequencies))

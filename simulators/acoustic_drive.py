@@ -94,7 +94,9 @@ class SoundDrive:
                 )
             hold = self._hold(owner, slots, band, sample_rate, n_window)
             self.n_window = hold * slots
-            carrier = np.ones(hold) if kind == "waveform" else _carrier(owner, band, sample_rate, hold)
+            carrier = np.ones(hold)
+            if kind == "bins":
+                carrier = _carrier(owner, band, sample_rate, hold)
             now = np.arange(self.n_window)[:, None] // hold == inputs // n_speakers
             shape = np.tile(carrier, slots)[:, None] * now
         self.table: Array = shape[:, None, :] * mine

@@ -127,7 +127,7 @@ class AcousticGrid(AcousticBox):
         speakers: int | ArrayLike = 1,
         microphones: int | ArrayLike | None = None,
         scatterers: int | ArrayLike | None = None,
-        scatterer_size: float = 0.03,
+        scatterer_size: float = 0.02,
         speaker_band: tuple[float, float] | Literal["flat"] | None = None,
         microphone_band: tuple[float, float] | Literal["flat"] | None = None,
         spread: float | None = None,
@@ -199,14 +199,12 @@ class AcousticGrid(AcousticBox):
                 f"spacing={spacing:g} m; give 0 for a point, or a patch that the grid resolves"
             )
         self._check_step(speed, speed / (rate * spacing), spacing)
-        self._grid = {
+        self._grid: dict[str, Any] = {
             "speed": speed,
             "spacing": spacing,
             "step": 1.0 / rate,
             "damping": loss
-            + absorber_damping(
-                me, self.shape, spacing, absorber_width, absorber_reflection, speed
-            ),
+            + absorber_damping(me, self.shape, spacing, absorber_width, absorber_reflection, speed),
             "drive": patch_weights(rig.speakers, self.shape, spacing, 0.0),
             "react": patch_weights(rig.scatterers, self.shape, spacing, scatterer_size),
             "gain": self.gain,
@@ -251,8 +249,8 @@ class AcousticGrid(AcousticBox):
         x, y = (x + 0.5) * spacing, (y + 0.5) * spacing
         return x, y, squares, heard[-1, :, 0].reshape(shape), reached
 
-    def _blocks(self, n: int) -> list[slice]:
-        return self._solver.blocks(n)
+    def _block(self) -> int:
+        return self._solver.block
 
 
 def _shortest(owner: str, rate: float) -> int:

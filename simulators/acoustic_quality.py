@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from simulators._checks import number
 from simulators.acoustic_settings import SETTINGS
@@ -28,7 +27,7 @@ def quality_of_rt60(rt60: float, frequencies: Array | float) -> Any:
 
 def mode_qualities(
     owner: str,
-    quality: float | ArrayLike | Callable[[Array], ArrayLike] | None,
+    quality: Any,
     rt60: float | None,
     frequencies: Array,
     centre: float,

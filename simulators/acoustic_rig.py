@@ -109,9 +109,7 @@ class AcousticRig:
 
         where = np.random.SeedSequence(seed).spawn(6)
         self.speakers = places(me, "speakers", speakers, 1, self.box, where[0])
-        self.scatterers = places(
-            me, "scatterers", chosen["scatterers"], 0, self.box, where[1]
-        )
+        self.scatterers = places(me, "scatterers", chosen["scatterers"], 0, self.box, where[1])
         self.drive = SoundDrive(
             me,
             input,

@@ -22,7 +22,7 @@ _COMMON = {
 #: Defaults of the arguments that are left at None, by the name of the setting.
 SETTINGS: dict[str, dict[str, Any]] = {
     "measured-like": _COMMON | {"quadratic": 0.1, "cubic": 0.1, "scatterers": 4},
-    "rich": _COMMON | {"quadratic": 1.0, "cubic": 3.0, "scatterers": 24},
+    "rich": _COMMON | {"quadratic": 1.0, "cubic": 4.0, "scatterers": 24, "quality": 60.0},
 }
 
 

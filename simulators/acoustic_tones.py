@@ -78,9 +78,7 @@ def _sparse(n: int, first: int, last: int) -> Array | None:
         if len(chosen) == n:
             return np.array(chosen)
         distances |= new
-        triples |= {
-            a + b + bin_ for a in chosen for b in chosen if a <= b and a + b + bin_ <= last
-        }
+        triples |= {a + b + bin_ for a in chosen for b in chosen if a <= b and a + b + bin_ <= last}
     return None
 
 

@@ -69,7 +69,7 @@ class Transducers:
                 f"{owner}: {name}={band!r} Hz ends above {highest:g} Hz, the most that "
                 f"sample_rate={sample_rate:g} Hz and spread={spread:g} leave room for"
             )
-        corners = np.clip(np.exp(spread * drawn[:, 1:]), math.exp(-3 * spread), math.exp(3 * spread))
+        corners = np.exp(spread * np.clip(drawn[:, 1:], -3, 3))
         self._sections = [self._filter(low * a, high * b) for a, b in corners]
         self._nominal = self._filter(low, high)
 
@@ -90,8 +90,8 @@ class Transducers:
     def response(self, frequencies: Array) -> Array:
         """Return the complex responses at frequencies in Hz, (count, n_frequencies)."""
         answer = np.ones((len(self.gains), len(frequencies)), complex) * self.gains[:, None]
-        for row, sections in zip(answer, self._sections, strict=False):
-            row *= sosfreqz(sections, frequencies, fs=self._rate)[1]
+        for k, sections in enumerate(self._sections):
+            answer[k] *= sosfreqz(sections, frequencies, fs=self._rate)[1]
         return answer
 
     def nominal(self, frequencies: Array) -> Array:

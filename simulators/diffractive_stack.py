@@ -14,7 +14,7 @@ from simulators._checks import flag, number, one_of, whole
 from simulators.camera import Camera
 from simulators.detection import SaturableAbsorber
 from simulators.diffractive_planes import DiffractivePlanes, power_of
-from simulators.modulators import ENCODINGS
+from simulators.modulators import modulator_for
 from simulators.optical_settings import filled
 from simulators.picture import Picture
 from simulators.propagation import AngularSpectrum
@@ -34,6 +34,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "rich": {"encoding": "phase", "full_well": 10_000.0, "read_noise": 10.0, "bits": 12},
 }
 _BLOCK = 2**22  # numbers of a block's fields: 16 MB of float32
+_FLOPS_PER_SECOND = 5e10  # of one core, for the estimate of the time per row
 _LARGEST = 2**25  # numbers of the largest matrix that is kept
 
 
@@ -168,8 +169,7 @@ class DiffractiveStack(Programmable):
             me, setting, SETTINGS, encoding=encoding, full_well=full_well, read_noise=read_noise,
             bits=bits,
         )  # fmt: skip
-        kind = one_of(me, "encoding", camera.pop("encoding"), tuple(ENCODINGS))
-        number(me, "phase_range", phase_range, 0.0, 2 * math.pi, above=True)
+        kind = camera.pop("encoding")
         absorber = SaturableAbsorber(
             optical_depth=optical_depth, saturation_intensity=saturation_intensity
         )
@@ -187,14 +187,16 @@ class DiffractiveStack(Programmable):
             layers=(n_layers, layer_pixels, layer_levels),
             absorber=self.absorber,
         )
-        self.modulator = ENCODINGS[kind](
+        self.modulator = modulator_for(
+            me,
+            kind,
+            phase_range,
             n_pixels=n_inputs,
             levels=levels,
             crosstalk=crosstalk,
             fill_factor=fill_factor,
             zero_order=zero_order,
             pitch_m=pitch_m * self.planes.per_input,
-            **({"phase_range": phase_range} if kind == "phase" else {}),
         )
         self.camera = Camera(full_scale=full_scale, **camera)
         self._real = np.dtype(np.float32 if precision == "single" else np.float64)
@@ -206,6 +208,7 @@ class DiffractiveStack(Programmable):
             domain=self.modulator.domain,
             input_unit=self.modulator.unit,
             output_dtype=self._real.name,
+            seconds_per_query=8 * n_inputs * n_grid**2 / _FLOPS_PER_SECOND,
             saturation=None if ideal else full_scale,
         )
         self._unit = 1 / math.sqrt(self.modulator.mean_power)

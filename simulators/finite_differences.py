@@ -15,7 +15,7 @@ __all__ = ["WaveGrid"]
 Array = NDArray[Any]
 
 _HIGHEST_COURANT = 1 / math.sqrt(2)
-_BLOCK = 2**14  # numbers of one array of a block of rows, all of which fit in the L2 cache
+_BLOCK = 2**18  # bytes of one array of a block of rows, few enough for the L2 cache
 
 
 class WaveGrid:
@@ -115,7 +115,10 @@ class WaveGrid:
         keep = np.where(keep == 0, 1e-9, keep)  # a step divides by it
         if np.ptp(damping) == 0:  # one number instead of an array: faster
             keep, take = keep[:1, :1], take[:1, :1]
-        self._keep, self._couple = keep.astype(self._real), (self._courant * take).astype(self._real)
+        self._keep, self._couple = (
+            keep.astype(self._real),
+            (self._courant * take).astype(self._real),
+        )
         # The places that are touched, as a list of cells with dense weights.
         sources = np.concatenate([gain * drive, -strength * react])
         self._n_drives = len(drive)
@@ -140,10 +143,12 @@ class WaveGrid:
         """Return ``c_nl h / d``, where the places have the slope R' = `stiffness`."""
         return math.sqrt(self._courant + self._gram * max(0.0, stiffness) / 8)
 
-    def blocks(self, n: int) -> list[slice]:
-        """Return how n rows are best cut."""
-        size = max(1, _BLOCK // (self.shape[0] * self.shape[1])) if self._numba is None else 64
-        return [slice(k, min(k + size, n)) for k in range(0, n, size)]
+    @property
+    def block(self) -> int:
+        """How many rows are best run together."""
+        if self._numba is not None:
+            return 64
+        return max(1, _BLOCK // (self.shape[0] * self.shape[1] * self._real.itemsize))
 
     def run(self, played: Array, steps: int, first: int = 0) -> tuple[Array, Array]:
         """Return what is heard from step `first` on, and how far the places moved.

@@ -17,7 +17,7 @@ Array = NDArray[Any]
 _jit = njit(fastmath={"contract", "reassoc", "nsz"}, nogil=True, cache=True)
 
 
-@_jit  # type: ignore[misc]
+@_jit
 def _advance(
     now: Array, new: Array, v: Array, keep: Any, couple: Any, four: Any, drain: Any
 ) -> None:
@@ -32,7 +32,7 @@ def _advance(
             new[y + 1, x + 1] = middle + moved
 
 
-@_jit  # type: ignore[misc]
+@_jit
 def _advance_each(
     now: Array, new: Array, v: Array, keep: Array, couple: Array, take: Array, four: Any, drain: Any
 ) -> None:
@@ -48,7 +48,29 @@ def _advance_each(
             new[y + 1, x + 1] = middle + moved
 
 
-@_jit  # type: ignore[misc]
+@_jit
+def _mirror(field: Array) -> None:
+    """Set the margin: a rigid wall mirrors the cells before it."""
+    ny, nx = field.shape
+    for x in range(nx):
+        field[0, x] = field[1, x]
+        field[ny - 1, x] = field[ny - 2, x]
+    for y in range(ny):
+        field[y, 0] = field[y, 1]
+        field[y, nx - 1] = field[y, nx - 2]
+
+
+@_jit
+def _weighted(flat: Array, weights: tuple[Array, Array, Array], place: int) -> Any:
+    """Return the sum over the cells of a place."""
+    starts, at, by = weights
+    total = by[0] - by[0]
+    for i in range(starts[place], starts[place + 1]):
+        total += by[i] * flat[at[i]]
+    return total
+
+
+@_jit
 def run_rows(
     played: Array,
     steps: int,
@@ -71,12 +93,10 @@ def run_rows(
     `push`, `sense` and `hear` are starts, cells in the flat field with its margin, and weights.
     """
     rows, period, n_drives = played.shape
-    push_from, push_at, push_by = push
-    sense_from, sense_at, sense_by = sense
-    hear_from, hear_at, hear_by = hear
+    starts, push_at, push_by = push
     # Constants of the fields' own type: a Python number would turn single into double precision.
     quadratic, cubic, half, four = constants[0], constants[1], constants[2], constants[3]
-    zero = four - four
+    zero, one = four - four, half + half
     acting = np.zeros(len(leak), played.dtype)
     fields = np.empty((3, ny + 2, nx + 2), played.dtype)  # with a margin: the walls
     uniform = keep.size == 1
@@ -89,38 +109,27 @@ def run_rows(
             flat = now.reshape(-1)
             if step >= first:
                 for e in range(heard.shape[2]):
-                    total = zero
-                    for i in range(hear_from[e], hear_from[e + 1]):
-                        total += hear_by[i] * flat[hear_at[i]]
-                    heard[row, step - first, e] = total
-            drain = zero
+                    heard[row, step - first, e] = _weighted(flat, hear, e)
+            share = half if step == 0 else one  # the half kick at the start
             for d in range(n_drives):
-                acting[d] = played[row, step % period, d]
-                if step == 0:
-                    acting[d] *= half
-                drain += leak[d] * acting[d]
-            for s in range(len(sense_from) - 1):
-                local = zero
-                for i in range(sense_from[s], sense_from[s + 1]):
-                    local += sense_by[i] * flat[sense_at[i]]
+                acting[d] = share * played[row, step % period, d]
+            for s in range(len(acting) - n_drives):
+                local = _weighted(flat, sense, s)
                 square = local * local
                 if not square <= peak:  # keeps NaN
                     peak = square
                 acting[n_drives + s] = (cubic * local + quadratic) * square
-                drain += leak[n_drives + s] * acting[n_drives + s]
+            drain = zero
+            for d in range(len(acting)):
+                drain += leak[d] * acting[d]
             # Before the step, as it takes `keep` of these; one access of memory less.
             for d in range(len(acting)):
-                for i in range(push_from[d], push_from[d + 1]):
+                for i in range(starts[d], starts[d + 1]):
                     flat_v[push_at[i]] += push_by[i] * acting[d]
             if uniform:
                 _advance(now, new, v, k, c, four, t * drain)
             else:
                 _advance_each(now, new, v, keep, couple, take, four, drain)
-            for x in range(nx + 2):
-                new[0, x] = new[1, x]
-                new[ny + 1, x] = new[ny, x]
-            for y in range(ny + 2):
-                new[y, 0] = new[y, 1]
-                new[y, nx + 1] = new[y, nx]
+            _mirror(new)
             now, new = new, now
         peaks[row] = peak

@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["LARGEST_PHASE", "Leap", "check_step"]
 
 #: Largest step times the highest angular frequency. The method is stable up to about 2.5; at 0.5
-#: a harmonic oscillator gains 2e-5 rad of phase per period.
+#: a harmonic oscillator loses 2.3e-5 rad of phase per period.
 LARGEST_PHASE = 0.5
 
 # Omelyan, Mryglod and Folk 2002, eq. 20: the optimised fourth-order position algorithm.

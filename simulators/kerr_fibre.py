@@ -15,6 +15,7 @@ from simulators._settings import settle
 from simulators._tensors import constant, differentiable
 from simulators.camera import Camera
 from simulators.kerr_launch import Launch
+from simulators.kerr_settings import SETTINGS
 from simulators.picture import Picture
 from simulators.spectrometer import spectral_bins
 from simulators.split_step import LARGEST_KERR_PHASE, SplitStep, check_steps
@@ -23,29 +24,6 @@ __all__ = ["KerrFibre"]
 
 Array = NDArray[Any]
 
-#: What a named setting gives to the arguments left at None.
-SETTINGS: dict[str, dict[str, Any]] = {
-    "measured-like": {
-        "bins": "spectral",
-        "encoding": "amplitude",
-        "phase_range": math.pi,
-        "power": 1.0,
-        "length": 1.0,
-        "full_well": 1e4,
-        "read_noise": 10.0,
-        "full_scale": 16.0,
-    },
-    "rich": {
-        "bins": "temporal",
-        "encoding": "phase",
-        "phase_range": 1.5,
-        "power": 1.0,
-        "length": 0.5,
-        "full_well": 1e6,
-        "read_noise": 100.0,
-        "full_scale": 40.0,
-    },
-}
 _RUN_PHASE = 4 * LARGEST_KERR_PHASE  # in any step: a pulse may compress on its way
 _EDGE = 0.1  # share of the grid's frequencies that must stay dark, and how dark
 _DARK = 1e-3
@@ -179,9 +157,9 @@ class KerrFibre(Device):
             full_scale=full_scale,
         )
         whole(me, "n_modes", n_modes, 1)
-        for name, value in (("n_inputs", n_inputs), ("n_outputs", n_outputs)):
-            if whole(me, name, value, 1) % n_modes:
-                raise ValueError(f"{me}: {name}={value} must be a multiple of n_modes={n_modes}")
+        for name, width in (("n_inputs", n_inputs), ("n_outputs", n_outputs)):
+            if whole(me, name, width, 1) % n_modes:
+                raise ValueError(f"{me}: {name}={width} must be a multiple of n_modes={n_modes}")
         temporal = one_of(me, "bins", chosen["bins"], ("spectral", "temporal")) == "temporal"
         self._phases = one_of(me, "encoding", chosen["encoding"], ("amplitude", "phase")) == "phase"
         reach = number(me, "phase_range", chosen["phase_range"], 0.0, 2 * math.pi, above=True)

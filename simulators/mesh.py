@@ -16,35 +16,13 @@ from simulators._tensors import constant, differentiable
 from simulators.detection import SaturableAbsorber
 from simulators.mesh_chip import MeshChip
 from simulators.mesh_circuit import MeshCircuit
+from simulators.mesh_settings import SETTINGS
 from simulators.picture import Picture
 
 __all__ = ["InterferometerMesh"]
 
 Array = NDArray[Any]
 
-#: What a named setting gives to the arguments left at None.
-SETTINGS: dict[str, dict[str, Any]] = {
-    "measured-like": {
-        "encoding": "amplitude",
-        "phase_range": math.pi,
-        "absorption": 0.0,
-        "splitting_error": 0.02,
-        "phase_noise": 5e-3,
-        "crosstalk": 0.01,
-        "loss_db": 0.1,
-        "noise": 0.01,
-    },
-    "rich": {
-        "encoding": "phase",
-        "phase_range": math.pi,
-        "absorption": 2.0,
-        "splitting_error": 0.02,
-        "phase_noise": 1e-3,
-        "crosstalk": 0.01,
-        "loss_db": 0.05,
-        "noise": 0.005,
-    },
-}
 _BLOCK = 2**13  # fields of a block, 128 KB
 _SECONDS_PER_CELL = 2e-7  # with phase noise, on one core; measured within a factor of two
 _SECONDS_PER_PRODUCT = 1e-9

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from devices import Domain
 from simulators._arrays import grid_side, namespace
-from simulators._checks import number, whole
+from simulators._checks import number, one_of, whole
 
-__all__ = ["DMD", "ENCODINGS", "AmplitudeSLM", "Modulator", "PhaseSLM"]
+__all__ = ["DMD", "ENCODINGS", "AmplitudeSLM", "Modulator", "PhaseSLM", "modulator_for"]
 
 Array = NDArray[Any]
 
@@ -212,3 +212,28 @@ ENCODINGS: dict[str, type[Modulator]] = {
     "amplitude": AmplitudeSLM,
     "binary": DMD,
 }
+
+
+def modulator_for(owner: str, encoding: str, phase_range: float, **options: Any) -> Modulator:
+    """Return the modulator for an encoding; `phase_range` is for "phase" only.
+
+    Parameters
+    ----------
+    owner : str
+        What the first two arguments' error messages name.
+    encoding : {"phase", "amplitude", "binary"}
+    phase_range : float
+        See `PhaseSLM`.
+    **options
+        Of `Modulator`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+    """
+    kind = ENCODINGS[one_of(owner, "encoding", encoding, tuple(ENCODINGS))]
+    number(owner, "phase_range", phase_range, 0.0, 2 * math.pi, above=True)
+    if kind is PhaseSLM:
+        options["phase_range"] = phase_range
+    return kind(**options)

@@ -13,7 +13,7 @@ from simulators._checks import flag, number, one_of, whole
 from simulators.camera import Camera
 from simulators.detection import SaturableAbsorber
 from simulators.fibre_modes import GradedIndexModes, random_coupling
-from simulators.modulators import ENCODINGS, Modulator
+from simulators.modulators import Modulator, modulator_for
 from simulators.optical_settings import filled
 from simulators.transmission import TransmissionDevice
 
@@ -140,22 +140,22 @@ class MultimodeFibre(TransmissionDevice):
         number(me, "core_index", core_index, 1.0)
         number(me, "numerical_aperture", numerical_aperture, 0.0, 1.0, above=True, below=True)
         number(me, "coupling", coupling, 0.0)
-        number(me, "zero_order", zero_order, 0.0, 1.0, below=True)
         whole(me, "seed", seed, 0)
         one_of(me, "detection", detection, tuple(_FULL_SCALE))
         camera = filled(
             me, setting, SETTINGS, encoding=encoding, full_well=full_well, read_noise=read_noise,
             bits=bits,
         )  # fmt: skip
-        kind = one_of(me, "encoding", camera.pop("encoding"), tuple(ENCODINGS))
-        number(me, "phase_range", phase_range, 0.0, 2 * math.pi, above=True)
-        modulator = ENCODINGS[kind](
+        kind = camera.pop("encoding")
+        modulator = modulator_for(
+            me,
+            kind,
+            phase_range,
             n_pixels=n_inputs,
             levels=levels,
             crosstalk=crosstalk,
             fill_factor=fill_factor,
             zero_order=zero_order,
-            **({"phase_range": phase_range} if kind == "phase" else {}),
         )
         coupled, noise = np.random.SeedSequence(seed).spawn(2)
         self.modes = GradedIndexModes(

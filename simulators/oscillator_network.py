@@ -11,15 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from devices import Programmable
 from simulators._checks import number, whole
-from simulators.integrators import LARGEST_PHASE, Leap
+from simulators._tensors import constant
+from simulators.integrators import Leap
 from simulators.picture import Picture
 from simulators.sequence import SequenceDevice
 
 __all__ = ["OscillatorNetwork"]
 
 Array = NDArray[Any]
-
-_FASTEST = 2 * LARGEST_PHASE  # step times frequency, or step times velocity, that is an error
 
 
 class OscillatorNetwork(SequenceDevice, Programmable):
@@ -53,11 +52,18 @@ class OscillatorNetwork(SequenceDevice, Programmable):
         self._channel = np.arange(n) % self._n_channels
         self._weight = rng.uniform(-1.0, 1.0, n)
         self._weight[: self._n_channels] = 1.0
-        half = np.triu(rng.standard_normal((n, n)), 1) * (coupling / math.sqrt(n))
+        half = np.triu(rng.standard_normal((n, n)), 1)
         J = half + half.T
+        if n > 1:  # the strongest change of a mode's stiffness is `coupling`
+            J *= coupling / np.abs(np.linalg.eigvalsh(np.diag(J.sum(axis=1)) - J)).max()
         if couplings is not None:
             J = np.array(couplings, float)
-            if J.shape != (n, n) or not np.isfinite(J).all() or (J != J.T).any() or np.diag(J).any():
+            if (
+                J.shape != (n, n)
+                or not np.isfinite(J).all()
+                or (J != J.T).any()
+                or np.diag(J).any()
+            ):
                 raise ValueError(
                     f"{self._me}: couplings must be a finite symmetric matrix of shape {(n, n)} "
                     f"with zeros on the diagonal; it has the shape {J.shape}"
@@ -76,12 +82,7 @@ class OscillatorNetwork(SequenceDevice, Programmable):
 
     def _dealt(self, values: Any) -> Any:
         """Return the channels, (rows, n_channels), as they reach the oscillators, (rows, n)."""
-        weight = self._weight
-        if not isinstance(values, np.ndarray):
-            import torch
-
-            weight = torch.as_tensor(weight, device=values.device)
-        return values[:, self._channel] * weight
+        return values[:, self._channel] * constant(self._weight, values)
 
     @abstractmethod
     def _force(self, q: Any, push: Any) -> Any:
@@ -124,8 +125,13 @@ class OscillatorNetwork(SequenceDevice, Programmable):
             If an argument has the wrong shape or is out of its range.
         """
         me, n = f"{self._me}.trajectory", self.n_oscillators
-        interval = number(me, "duration", duration, 0.0, above=True) / whole(me, "n_points", n_points, 1)
-        q, v = np.array(start, float), np.zeros(n) if velocity is None else np.array(velocity, float)
+        interval = number(me, "duration", duration, 0.0, above=True) / whole(
+            me, "n_points", n_points, 1
+        )
+        q, v = (
+            np.array(start, float),
+            np.zeros(n) if velocity is None else np.array(velocity, float),
+        )
         for name, value in (("start", q), ("velocity", v)):
             if value.shape != (n,) or not np.isfinite(value).all():
                 raise ValueError(

@@ -14,7 +14,7 @@ from simulators._checks import flag, number, one_of, whole
 from simulators._settings import settle
 from simulators._tensors import constant
 from simulators.integrators import LARGEST_PHASE, Leap, check_step
-from simulators.oscillator_network import _FASTEST, OscillatorNetwork
+from simulators.oscillator_network import OscillatorNetwork
 from simulators.sequence import State
 
 __all__ = ["PendulumNetwork"]
@@ -23,10 +23,11 @@ Array = NDArray[Any]
 
 #: What a named setting gives to the arguments left at None.
 SETTINGS: dict[str, dict[str, Any]] = {
-    "measured-like": {"reach": 1.0, "duration": 5.0, "coupling": 0.3, "noise": 0.02},
-    "rich": {"reach": 1.5, "duration": 20.0, "coupling": 0.3, "noise": 0.01},
+    "measured-like": {"reach": 1.0, "duration": 5.0, "coupling": 0.6, "noise": 0.02},
+    "rich": {"reach": 1.5, "duration": 14.0, "coupling": 0.6, "noise": 0.01},
 }
-_SECONDS_PER_PRODUCT = 1e-9  # of a force; measured within a factor of two
+_MOST_TURN = 1.5  # rad in a time step; a pendulum that goes round feels its force at that pace
+_SECONDS_PER_PRODUCT = 3e-10  # of a force; measured within a factor of two
 
 
 class PendulumNetwork(OscillatorNetwork):
@@ -60,7 +61,7 @@ class PendulumNetwork(OscillatorNetwork):
     duration : float or None
         Time of a step.
     coupling : float or None
-        J_ij has the standard deviation coupling / sqrt(n).
+        By how much the drawn couplings change the stiffness of a mode at most, of 1.
     couplings : array_like of shape (n, n) or None
         J itself.
     damping : float or None
@@ -72,7 +73,7 @@ class PendulumNetwork(OscillatorNetwork):
     n_steps, read, memory
         See `SequenceDevice`.
     step : float or None
-        Longest time step. None: as long as is allowed, 0.5 over the highest angular frequency.
+        Longest time step. At most 0.5 over the highest angular frequency; None: 0.4 over it.
     noise : float or None
         Standard deviation of the answers' noise.
     seed : int
@@ -87,7 +88,7 @@ class PendulumNetwork(OscillatorNetwork):
 
     Notes
     -----
-    Integrated by `simulators.integrators.Leap`. A pendulum that turns by more than 1 rad in a
+    Integrated by `simulators.integrators.Leap`. A pendulum that turns by more than 1.5 rad in a
     time step is a `DeviceError`. ``spec.seconds_per_query`` estimates the time that one core
     computes for a row. The network is `devices.Differentiable`, in drives and parameters.
 
@@ -137,7 +138,7 @@ class PendulumNetwork(OscillatorNetwork):
             )
         high = number(me, "reach", chosen["reach"], 0.0, above=True)
         self._duration = number(me, "duration", chosen["duration"], 0.0, above=True)
-        number(me, "coupling", chosen["coupling"], 0.0)
+        number(me, "coupling", chosen["coupling"], 0.0, 1.0, below=True)
         if damping is None:
             damping = 0.0 if self._angles else 0.2
         self.damping = number(me, "damping", damping, 0.0)
@@ -152,7 +153,7 @@ class PendulumNetwork(OscillatorNetwork):
         # The force's derivative is -A diag(cos q): nothing is faster than small oscillations.
         fastest = math.sqrt(self.stiffness_range[1])
         if step is None:
-            step = LARGEST_PHASE / fastest
+            step = 0.8 * LARGEST_PHASE / fastest
         number(me, "step", step, 0.0, above=True)
         check_step(me, "step", step, fastest, "of a small oscillation")
         self._parts = math.ceil(self._duration / step)
@@ -206,11 +207,11 @@ class PendulumNetwork(OscillatorNetwork):
 
     def _trouble(self, state: State) -> tuple[Array, str]:
         turned = state[2].max(axis=1) * self.step
-        bad = ~(turned <= _FASTEST)  # NaN counts
+        bad = ~(turned <= _MOST_TURN)  # NaN counts
         if not bad.any():
             return bad, ""
         return bad, (
             f"a pendulum turned by {turned[np.argmax(bad)]:.3g} rad in a time step of "
-            f"{self.step:.3g}; at most {_FASTEST:g} is allowed. Lower the torques, raise the "
+            f"{self.step:.3g}; at most {_MOST_TURN:g} is allowed. Lower the torques, raise the "
             "damping, or give a smaller step"
         )

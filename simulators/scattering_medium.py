@@ -13,7 +13,7 @@ from simulators._checks import flag, number, one_of, whole
 from simulators.camera import Camera
 from simulators.detection import SaturableAbsorber
 from simulators.matrix_file import read_matrix
-from simulators.modulators import ENCODINGS
+from simulators.modulators import modulator_for
 from simulators.optical_settings import filled
 from simulators.transmission import TransmissionDevice
 
@@ -147,9 +147,6 @@ class ScatteringMedium(TransmissionDevice):
         me = type(self).__name__
         given = None if matrix is None else read_matrix(me, matrix)
         n_outputs, n_inputs = self._widths(n_outputs, n_inputs, given)
-        one_of(me, "encoding", encoding, tuple(ENCODINGS))
-        number(me, "phase_range", phase_range, 0.0, 2 * math.pi, above=True)
-        number(me, "zero_order", zero_order, 0.0, 1.0, below=True)
         number(me, "grain", grain, 0.0)
         whole(me, "seed", seed, 0)
         one_of(me, "detection", detection, tuple(_FULL_SCALE))
@@ -158,13 +155,15 @@ class ScatteringMedium(TransmissionDevice):
             bits=bits,
         )  # fmt: skip
         passes = whole(me, "passes", camera.pop("passes"), 1)
-        modulator = ENCODINGS[encoding](
+        modulator = modulator_for(
+            me,
+            encoding,
+            phase_range,
             n_pixels=n_inputs,
             levels=levels,
             crosstalk=crosstalk,
             fill_factor=fill_factor,
             zero_order=zero_order,
-            **({"phase_range": phase_range} if encoding == "phase" else {}),
         )
         n_media = 1 if flag(me, "polarised", polarised) else 2
         # The order is part of what a seed means: two media, the noise, then further passes.

@@ -54,7 +54,10 @@ class SequenceDevice(Device):
         self._each = one_of(self._me, "read", read, ("each", "last")) == "each"
         self._memory = flag(self._me, "memory", memory)
         n_read = n_steps if self._each else 1
-        for name, value, parts in (("n_inputs", n_inputs, n_steps), ("n_outputs", n_outputs, n_read)):
+        for name, value, parts in (
+            ("n_inputs", n_inputs, n_steps),
+            ("n_outputs", n_outputs, n_read),
+        ):
             if whole(self._me, name, value, 1) % parts:
                 raise ValueError(
                     f"{self._me}: {name}={value} must be a multiple of n_steps={n_steps}"

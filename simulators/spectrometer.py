@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["spectral_bins"]
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 
 def spectral_bins(owner: str, omega: Array, band: float, n: int) -> tuple[Array, Array]:

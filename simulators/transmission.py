@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devices import Device, DeviceSpec
-from simulators._arrays import complex_of, namespace, stacked
+from simulators._arrays import complex_of
 from simulators._checks import one_of
 from simulators.camera import Camera
 from simulators.detection import OffAxisHolography, SaturableAbsorber
@@ -23,7 +23,7 @@ __all__ = ["TransmissionDevice"]
 
 Array = NDArray[Any]
 
-_BUFFER = 2**18  # numbers of a block's field: 1 MB of float32, which stays in the L2 cache
+_BLOCK = 2**19  # answers of a block: few enough for the cache, enough for a fast matrix product
 # What the estimate of the time per row assumes of one core; measured within a factor of two.
 _FLOPS_PER_SECOND = 5e10
 _SECONDS_PER_PIXEL = 1e-8  # the camera's noise
@@ -90,21 +90,20 @@ class TransmissionDevice(Device):
                 "there are two: use polarised=True, or a matrix of two dimensions"
             )
         self._real = np.dtype(np.float32 if precision == "single" else np.float64)
-        self._kernels = [stacked(t, modulator.complex_light).astype(self._real) for t in matrices]
-        self._between = [
-            stacked(s, modulator.complex_light or k > 0).astype(self._real)
-            for k, s in enumerate(between)
-        ]
-        if between and not modulator.complex_light:  # behind a medium, light is complex
-            self._kernels = [stacked(t, True).astype(self._real) for t in matrices]
+        dtype = np.result_type(self._real, np.complex64)
+        self._matrices = [np.asarray(t, dtype) for t in matrices]
+        self._between = [np.asarray(t, dtype) for t in between]
+        complex_light = modulator.complex_light or bool(between)
+        self._kernels = [_kernel(t, complex_light, self._real) for t in matrices]
         self._random = np.random.default_rng(noise)
         n_outputs, n_inputs = matrices[0].shape
-        flops = 2 * sum(kernel.size for kernel in self._kernels + self._between)
+        block = max(1, _BLOCK // n_outputs)
+        self._scratch = np.empty((3, block, n_outputs), self._real)
+        flops = 8 * sum(t.size for t in self._matrices + self._between)
         pixels = n_outputs * (4 if self.holography else 1) * (not ideal)
         saturation = None if ideal else camera.full_scale
         if self.holography and not ideal:
             saturation = self.holography.reference
-        dtype = np.result_type(self._real, np.complex64) if self.holography else self._real
         self.spec = DeviceSpec(
             name=name,
             n_inputs=n_inputs,
@@ -112,7 +111,8 @@ class TransmissionDevice(Device):
             high=modulator.high,
             domain=modulator.domain,
             input_unit=modulator.unit,
-            output_dtype=dtype.name,
+            output_dtype=dtype.name if self.holography else self._real.name,
+            max_batch=block,
             seconds_per_query=flops / _FLOPS_PER_SECOND + pixels * _SECONDS_PER_PIXEL,
             saturation=saturation,
         )
@@ -122,9 +122,7 @@ class TransmissionDevice(Device):
     @property
     def transmission_matrix(self) -> Array:
         """T, complex, of shape (n_outputs, n_inputs), or (2, n_outputs, n_inputs) unpolarised."""
-        n, m = self.spec.n_inputs, self.spec.n_outputs
-        matrices = [complex_of(kernel[:n, :m].T, kernel[:n, m:].T) for kernel in self._kernels]
-        return matrices[0] if len(matrices) == 1 else np.stack(matrices)
+        return self._matrices[0] if len(self._matrices) == 1 else np.stack(self._matrices)
 
     def save(self, path: str | Path) -> None:
         """Write the transmission matrix; ``ScatteringMedium(matrix=path)`` reads it.
@@ -159,10 +157,9 @@ class TransmissionDevice(Device):
         LimitError
             If a drive is illegal.
         """
-        m = self.spec.n_outputs
-        light = self._light(self.spec.check_drives(drives).astype(self._real))
-        parts = [light @ kernel for kernel in self._kernels]
-        fields = [complex_of(part[:, :m], part[:, m:]) for part in parts]
+        real, imag = self._light(self.spec.check_drives(drives).astype(self._real))
+        light = real if imag is None else complex_of(real, imag)
+        fields = [light @ matrix.T for matrix in self._matrices]
         return fields[0] if len(fields) == 1 else np.stack(fields)
 
     def forward(self, drives: Any) -> Any:
@@ -180,15 +177,16 @@ class TransmissionDevice(Device):
         """
         import torch
 
-        m = self.spec.n_outputs
-        kernels = [torch.as_tensor(k, device=drives.device) for k in self._kernels]
-        light = self._light(drives.to(kernels[0].dtype))
-        parts = [light @ kernel for kernel in kernels]
-        intensity = sum(part[:, :m] ** 2 + part[:, m:] ** 2 for part in parts)
-        if self.holography:
-            field = torch.complex(parts[0][:, :m], parts[0][:, m:])
-            return field * self.absorber.transmittance(intensity) ** 0.5 if self.absorber else field
-        return intensity * self.absorber.transmittance(intensity) if self.absorber else intensity
+        matrices = [torch.as_tensor(t, device=drives.device) for t in self._matrices]
+        real, imag = self._light(drives.to(matrices[0].real.dtype))
+        light = torch.complex(real, torch.zeros_like(real) if imag is None else imag)
+        fields = [light @ matrix.T for matrix in matrices]
+        intensity = sum(field.real**2 + field.imag**2 for field in fields)
+        answers = fields[0] if self.holography else intensity
+        if self.absorber:
+            through = self.absorber.transmittance(intensity)
+            answers = answers * (through**0.5 if self.holography else through)
+        return answers
 
     def picture(self, drive: ArrayLike) -> Picture:
         """Return the speckle that a drive makes, without noise and absorber.
@@ -240,27 +238,29 @@ class TransmissionDevice(Device):
     # -- hook ----------------------------------------------------------------------------------
 
     def _measure(self, drives: Array) -> Array:
-        m = self.spec.n_outputs
-        answers = np.empty((len(drives), m), self.spec.output_dtype)
-        size = max(1, _BUFFER // (2 * m))
-        field = np.empty((min(size, len(drives)), 2 * m), self._real)
-        for start in range(0, len(drives), size):
-            rows = slice(start, start + size)
-            light = self._light(drives[rows].astype(self._real))
-            answer, parts = answers[rows], field[: len(light)]
-            for k, kernel in enumerate(self._kernels):
-                np.matmul(light, kernel, out=parts)
-                if self.holography:
-                    answer.real, answer.imag = parts[:, :m], parts[:, m:]
-                    continue
-                np.multiply(parts, parts, out=parts)
-                if k == 0:
-                    np.add(parts[:, :m], parts[:, m:], out=answer)
-                else:
-                    answer += parts[:, :m]
-                    answer += parts[:, m:]
-            self._detect(answer)
-        return answers
+        answer = np.empty((len(drives), self.spec.n_outputs), self.spec.output_dtype)
+        real, imag = self._light(drives.astype(self._real))
+        a, b, c = self._scratch[:, : len(drives)]
+        for k, kernel in enumerate(self._kernels):
+            np.matmul(real if imag is None else real + imag, kernel[0], out=a)
+            np.matmul(real, kernel[1], out=b)
+            if imag is not None:
+                np.matmul(imag, kernel[2], out=c)
+                b += a
+                a -= c
+            # a and b are now the real and the imaginary part of the field.
+            if self.holography:
+                answer.real, answer.imag = a, b
+                continue
+            a *= a
+            b *= b
+            if k == 0:
+                np.add(a, b, out=answer)
+            else:
+                answer += a
+                answer += b
+        self._detect(answer)
+        return answer
 
     def _detect(self, answer: Array) -> None:
         """Turn intensities (for holography, fields) before the absorber into answers, in place."""
@@ -276,19 +276,32 @@ class TransmissionDevice(Device):
         if not self.ideal:
             answer[:] = self.camera.detect(answer, self._random)
 
-    def _light(self, drives: Any) -> Any:
-        """Return the field before the medium, real parts first, then (if any) imaginary."""
+    def _light(self, drives: Any) -> tuple[Any, Any]:
+        """Return the real and (None where it is zero) the imaginary part before the medium."""
         real, imag = self.modulator.light(drives)
-        xp = namespace(drives)
-        light = real if imag is None else xp.concatenate([real, imag], -1)
-        n = self.spec.n_inputs
-        for kernel in self._between:
-            if xp is not np:
-                kernel = xp.as_tensor(kernel, device=drives.device)  # noqa: PLW2901
-            back = light @ kernel
-            a, b = back[:, :n], back[:, n:]
-            if imag is None:
-                light = xp.concatenate([real * a, real * b], -1)
-            else:
-                light = xp.concatenate([real * a - imag * b, real * b + imag * a], -1)
-        return light
+        if not self._between:
+            return real, imag
+        is_numpy = isinstance(drives, np.ndarray)
+        if is_numpy:
+            pixels = real if imag is None else complex_of(real, imag)
+        else:
+            import torch
+
+            pixels = torch.complex(real, torch.zeros_like(real) if imag is None else imag)
+        light = pixels
+        for matrix in self._between:
+            back = matrix if is_numpy else torch.as_tensor(matrix, device=drives.device)
+            light = pixels * (light @ back.T)
+        return (light.real.copy(), light.imag.copy()) if is_numpy else (light.real, light.imag)
+
+
+def _kernel(matrix: Array, complex_light: bool, real: np.dtype[Any]) -> tuple[Array, ...]:
+    """Return what a product with light c + i s needs, as real arrays (n_inputs, n_outputs).
+
+    For T = A + i B three real products instead of four (Gauss): with
+    ``P = (c + s) A, Q = c (B - A), R = s (A + B)`` the field is ``(P - R) + i (P + Q)``. Its parts
+    come out apart, so that |.|^2 is cheap. Real light needs A and B only.
+    """
+    a, b = matrix.real.T, matrix.imag.T
+    parts = (a, b - a, a + b) if complex_light else (a, b)
+    return tuple(np.ascontiguousarray(part, real) for part in parts)

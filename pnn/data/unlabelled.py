@@ -58,15 +58,25 @@ def read_features(
 
 
 def _bare_csv(path: Path, n_features: int) -> NDArray[np.float64] | None:
-    """Return a table of exactly `n_features` columns of numbers; None for any other table."""
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    rows = [line.split(max(",;\t", key=line.count)) for line in lines if line.strip()]
-    if not rows or any(len(row) != n_features for row in rows):
+    """Return a table of exactly `n_features` columns of numbers; None for one of other width."""
+    lines = enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1)
+    rows = [(n, line.split(max(",;\t", key=line.count))) for n, line in lines if line.strip()]
+    if not rows or any(len(cells) != n_features for _, cells in rows):
         return None
-    try:
-        return np.array(rows, np.float64)
-    except ValueError:  # the first row may hold the columns' names
+    X = []
+    for n, cells in rows:
         try:
-            return np.array(rows[1:], np.float64)
-        except ValueError:
-            return None
+            X.append([float(cell) for cell in cells])
+        except ValueError as error:
+            names = n == rows[0][0] and not any(_is_number(cell) for cell in cells)
+            if not names:  # of the columns
+                raise ValueError(f"{path}, line {n}: {error}") from None
+    return np.array(X, np.float64).reshape(-1, n_features)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -118,20 +118,22 @@ def ridge(
     # with F = U S V^T, what is left of the targets is (I - U S^2/(S^2 + lambda) U^T) t.
     wide = f.shape[1] > rows
     squares, basis = scipy.linalg.eigh(f @ f.T if wide else f.T @ f, check_finite=False)
-    squares = np.clip(squares, 0.0, None)
     top = squares[-1] if squares[-1] > 0 else 1.0
+    # What is nothing but rounding is nothing: the rows' mean, constant features.
+    squares = np.where(squares > len(squares) * np.finfo(float).eps * top, squares, 0.0)
     if wide:
         along = (basis.T @ t) ** 2
     else:
-        along = (basis.T @ (f.T @ t)) ** 2 / np.where(squares > 1e-14 * top, squares, np.inf)[
-            :, None
-        ]
-    power, outside = along.sum(axis=1), max(float((t**2).sum() - along.sum()), 0.0)
+        along = (basis.T @ (f.T @ t)) ** 2 / np.where(squares > 0, squares, np.inf)[:, None]
+    power = along.sum(axis=1)
+    # With no more rows than features, nothing is outside of what these can reach.
+    full = np.count_nonzero(squares) >= rows - 1
+    outside = 0.0 if full else max(float((t**2).sum() - along.sum()), 0.0)
     grid = top * np.logspace(-10, 1, strengths)
     shrink = grid[:, None] / (squares + grid[:, None])  # 1 - S^2 / (S^2 + lambda)
     left = shrink**2 @ power + outside
     freedom = rows - 1 - (1 - shrink).sum(axis=1)
-    score = left / np.maximum(freedom, 1e-9) ** 2
+    score = left / np.maximum(freedom, 1e-12) ** 2
     strength = float(grid[np.argmin(score)])
     if wide:
         weights = f.T @ (basis @ ((basis.T @ t) / (squares + strength)[:, None]))

@@ -1,0 +1,180 @@
+"""How fast a device changes, in queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration._checks import whole
+from calibration.nonlinearity import uniform_drives
+from calibration.procedure import Procedure, quantity
+from calibration.repeats import no_memory
+from devices import Device, DeviceSpec
+
+__all__ = ["Drift", "DriftResult", "drift_of"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftResult:
+    """Change of the answers to a fixed set of drives.
+
+    Attributes
+    ----------
+    lag_queries : ndarray of shape (lags,)
+        Rows driven between two measurements of the set.
+    correlation : ndarray of shape (lags,)
+        Pearson correlation of the answers, corrected for noise: 1 without drift.
+    relative_change : ndarray of shape (lags,)
+        Mean square change over mean square answer, the noise taken out.
+    rate_per_sqrt_query : float
+        Of a random walk: the rms relative change after m rows is ``rate sqrt(m)``.
+    rate_error : float
+        Standard error of the rate, from the scatter between outputs.
+    decorrelation_queries : float
+        Rows until the correlation has fallen to 1/e, extrapolated exponentially; inf where no
+        fall is seen.
+    noise_share : float
+        Noise of one answer, variance over mean square answer.
+    """
+
+    lag_queries: Array = quantity("lag", unit="query")
+    correlation: Array = quantity("lag")
+    relative_change: Array = quantity("lag")
+    rate_per_sqrt_query: float = quantity()
+    rate_error: float = quantity()
+    decorrelation_queries: float = quantity(unit="query")
+    noise_share: float = quantity()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift(Procedure[DriftResult]):
+    """Measure a fixed set of drives again and again, each drive twice in a row.
+
+    Parameters
+    ----------
+    probes : int
+        Different drives in the set.
+    rounds : int
+        How often the set is measured.
+    between : int
+        Rows of other drives between two rounds; on a bench they stand for the time of training.
+    seed : int
+        Of all drives.
+    """
+
+    kind: ClassVar[str] = "drift"
+    needs: ClassVar[tuple[str, ...]] = ("settling", "noise")
+    probes: int = 8
+    rounds: int = 24
+    between: int = 32
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        whole("Drift", "probes", self.probes, 2)
+        whole("Drift", "rounds", self.rounds, 3)
+        whole("Drift", "between", self.between, 0)
+
+    def check(self, spec: DeviceSpec) -> None:
+        """Refuse a device with memory."""
+        no_memory("Drift", spec)
+
+    def queries(self, spec: DeviceSpec) -> int:
+        """Two for each probe in each round, and the rows between."""
+        return 2 * self.probes * self.rounds + self.between * (self.rounds - 1)
+
+    def _run(self, device: Device) -> DriftResult:
+        probes = uniform_drives(device, self.probes, self.seed)
+        other = uniform_drives(device, max(1, self.between), self.seed + 1)
+        doubled = np.repeat(probes, 2, axis=0)
+        rounds = []
+        for k in range(self.rounds):
+            if k and self.between:
+                device.measure(other[: self.between], purpose="calibration")
+            answers = device.measure(doubled, purpose="calibration")
+            rounds.append(answers.reshape(self.probes, 2, -1).swapaxes(0, 1))
+        return drift_of(np.stack(rounds), 2 * self.probes + self.between)
+
+
+def drift_of(rounds: Array, spacing: int) -> DriftResult:
+    """Return the drift in repeated answers to a fixed set of drives.
+
+    The two answers in a row, a and b, have the same drift and independent noise, so that
+    ``<(a_k - a_j) (b_k - b_j)>`` is the square of the change alone, and the correlation
+    ``r(a_k, b_j) / sqrt(r(a_k, b_k) r(a_j, b_j))`` is that of the signal (Spearman's correction
+    for attenuation). The rate is the slope of the change over the first quarter of the lags.
+
+    Parameters
+    ----------
+    rounds : ndarray of shape (rounds, 2, probes, n_outputs)
+    spacing : int
+        Rows driven from one round to the next.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or nothing moves.
+    """
+    rounds = np.asarray(rounds)
+    if rounds.ndim != 4 or rounds.shape[1] != 2 or len(rounds) < 3 or rounds.shape[2] < 2:
+        raise ValueError(
+            f"drift_of: rounds has shape {rounds.shape}, it must be (rounds, 2, probes, n_outputs) "
+            "with at least 3 rounds and 2 probes"
+        )
+    a, b = rounds[:, 0], rounds[:, 1]
+    n = len(rounds)
+    power = np.mean((a.conj() * b).real, axis=(0, 1))  # of each output, without noise
+    if not power.max() > 0:
+        raise ValueError("drift_of: the answers have no signal above their noise")
+    heard = power > 1e-3 * power.max()
+    power = power[heard]
+    a, b = a[..., heard], b[..., heard]
+    changes = np.array(
+        [
+            np.mean(((a[m:] - a[:-m]).conj() * (b[m:] - b[:-m])).real, axis=(0, 1))
+            for m in range(1, n)
+        ]
+    )
+    relative = changes / power
+    centre = rounds[..., heard].mean(axis=(0, 1, 2))
+    x, y = (((part - centre) / np.sqrt(power)).reshape(n, -1) for part in (a, b))
+    overlap = (x.conj() @ y.T).real
+    own = np.sqrt(np.clip(np.diag(overlap), 1e-300, None))
+    matrix = overlap / np.outer(own, own)
+    correlation = np.array([np.diagonal(matrix, m).mean() for m in range(1, n)])
+    lags = spacing * np.arange(1, n)
+    use = max(1, (n - 1) // 4)
+    weights = lags[:use] * np.arange(n - 1, n - 1 - use, -1.0)
+    slopes = weights @ relative[:use] / (weights @ lags[:use])  # per output
+    slope = float(slopes.mean())
+    error = float(slopes.std(ddof=1) / np.sqrt(len(slopes))) if len(slopes) > 1 else np.nan
+    rate = np.sqrt(max(slope, 0.0))
+    return DriftResult(
+        lag_queries=lags,
+        correlation=correlation,
+        relative_change=relative.mean(axis=1),
+        rate_per_sqrt_query=float(rate),
+        rate_error=error / (2 * rate) if rate > 0 else np.nan,
+        decorrelation_queries=_decorrelation(lags, correlation),
+        noise_share=float(np.mean(np.mean(np.abs(a - b) ** 2, axis=(0, 1)) / 2 / power)),
+    )
+
+
+def _decorrelation(lags: Array, correlation: Array) -> float:
+    """Return the lag at which the correlation is 1/e, read off or extrapolated."""
+    below = np.flatnonzero(correlation <= np.exp(-1))
+    if len(below):
+        k = below[0]
+        before = (0.0, 1.0) if k == 0 else (lags[k - 1], correlation[k - 1])
+        share = (before[1] - np.exp(-1)) / (before[1] - correlation[k])
+        return float(before[0] + share * (lags[k] - before[0]))
+    fall = -np.log(np.clip(correlation, 1e-12, None))
+    trust = np.arange(len(lags), 0, -1.0)  # long lags have few pairs
+    slope = np.sum(trust * lags * fall) / np.sum(trust * lags**2)
+    scatter = np.std(np.diff(correlation)) if len(lags) > 2 else 0.0
+    seen = slope * lags[-1] > max(1e-9, 2 * scatter)
+    return float(1 / slope) if seen else float("inf")

@@ -1,0 +1,122 @@
+import contextlib
+import time
+
+import numpy as np
+import pytest
+
+from calibration import CrossTalkTest, Linearity, Settling
+from devices import CrossTalk, DeadChannels, Device, DeviceSpec, FunctionDevice, Noisy, Saturating
+
+GAINS = np.array([0.5, -2.0, 3.0])
+
+
+def amplifier(**spec):
+    spec = {"low": -1.0, "high": 1.0} | spec
+    return FunctionDevice(lambda u: u[:, :1] * GAINS + [0.1, 0.2, 0.3], 1, 3, **spec)
+
+
+def test_gain_and_offset_to_half_a_per_cent():
+    procedure = Linearity(levels=61, repeats=20)
+    with Noisy(amplifier(), 0.01, seed=2) as device:
+        found = procedure.run(device)
+        assert device.ledger.total == procedure.queries(device.spec) == 1220
+    assert found.gain == pytest.approx(GAINS, rel=5e-3)
+    assert found.offset == pytest.approx([0.1, 0.2, 0.3], abs=0.005 * 2)
+    assert (np.abs(found.gain - GAINS) < 4 * found.gain_error).all()
+    assert np.isnan(found.compression).all()
+    assert found.usable_low == pytest.approx([-1, -1, -1])
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.002])
+def test_compression_point_of_a_smooth_saturation(noise):
+    level = 1.5
+    inner = FunctionDevice(lambda u: u[:, :1] * GAINS, 1, 3, low=-1.0, high=1.0)
+    with Noisy(Saturating(inner, level), noise) as device:
+        found = Linearity(levels=81, repeats=10).run(device)
+    # tanh(z) / z is -1 dB at z = 0.6045.
+    truth = 0.6045 * level / np.abs(GAINS)
+    assert found.gain == pytest.approx(GAINS, rel=5e-3)
+    assert np.isnan(found.compression[0])
+    assert found.compression[1:] == pytest.approx(truth[1:], rel=0.02)
+    assert found.usable_high[1:] == pytest.approx(truth[1:], rel=0.02)
+    assert found.usable_low[1:] == pytest.approx(-truth[1:], rel=0.02)
+
+
+def test_hard_clipping_and_dynamic_range():
+    inner = FunctionDevice(lambda u: u * 10.0, 1, 1)
+    with Noisy(Saturating(inner, 4.0, hard=True), 0.004, seed=1) as device:
+        found = Linearity(levels=101, repeats=10).run(device)
+    assert found.gain[0] == pytest.approx(10, rel=5e-3)
+    # Clipped at a drive of 0.4, and 1 dB down at 0.4 * 10^(1/20).
+    assert found.compression[0] == pytest.approx(0.4 * 10**0.05, rel=0.01)
+    assert found.dynamic_range_db[0] == pytest.approx(20 * np.log10(4.0 * 10**0.05 / 0.004), abs=1)
+
+
+def test_what_cannot_be_swept_is_refused():
+    with (
+        FunctionDevice(lambda u: u, 2, 2, high=(1.0, 2.0)) as device,
+        pytest.raises(ValueError, match="one by one"),
+    ):
+        Linearity().run(device)
+    with amplifier(low=0, domain="bits") as device, pytest.raises(ValueError, match="'bits'"):
+        Linearity().run(device)
+    with amplifier() as device, pytest.raises(ValueError, match=r"inputs=3 .* from 0 to 0"):
+        Linearity(inputs=3).run(device)
+
+
+def test_cross_talk_of_neighbours():
+    inner = FunctionDevice(lambda u: 2.0 * u, 8, 8)
+    procedure = CrossTalkTest(repeats=8)
+    with Noisy(CrossTalk(DeadChannels(inner, inputs=[5]), outputs=0.05), 1e-3) as device:
+        found = procedure.run(device)
+        assert device.ledger.total == procedure.queries(device.spec) == 72
+    assert found.partner.tolist() == [0, 1, 2, 3, 4, -1, 6, 7]
+    # A neighbour gets 0.05 of what the channel keeps 0.9 of (0.95 at the ends).
+    assert found.cross_talk_db[1, 2] == pytest.approx(20 * np.log10(0.05 / 0.9), abs=0.2)
+    assert found.worst_db == pytest.approx(20 * np.log10(0.05 / 0.9), abs=0.3)
+    assert np.isnan(found.cross_talk_db[:, 5]).all()
+
+
+class Relaxing(Device):
+    """Follows its drive exponentially, by the real clock."""
+
+    def __init__(self, tau_s):
+        self.spec = DeviceSpec(name="relaxing", n_inputs=1, n_outputs=1)
+        self.tau_s, self.state, self.target, self.moment = tau_s, 0.0, 0.0, time.perf_counter()
+
+    def _now(self):
+        late = time.perf_counter() - self.moment
+        return self.target + (self.state - self.target) * np.exp(-late / self.tau_s)
+
+    def _drive(self, drives):
+        self.state, self.target, self.moment = self._now(), drives[0, 0], time.perf_counter()
+
+    def _measure(self, drives):
+        return np.full((len(drives), 1), self._now())
+
+
+def test_settling_follows_the_answer_and_leaves_the_wait_as_it_was():
+    procedure = Settling(longest_s=0.05, waits=8, steps=4, tolerance=0.02)
+    with Relaxing(0.004) as device:
+        found = procedure.run(device)
+        assert device.ledger.total == procedure.queries(device.spec)
+        assert device.spec.settle_s == 0.0
+    # exp(-t / tau) is 0.02 at 3.9 tau = 16 ms; the next wait of the eight is taken.
+    assert 0.01 < found.recommended_wait_s <= 0.05
+    assert found.time_constant_s == pytest.approx(0.004, rel=0.25)
+
+
+def test_settling_needs_a_moment_to_wait_in():
+    with amplifier() as device, pytest.raises(ValueError, match="pass set_wait"):
+        Settling().run(device)
+    waits = []
+
+    @contextlib.contextmanager
+    def set_wait(device, seconds):
+        waits.append(seconds)
+        yield
+
+    with amplifier() as device:
+        found = Settling(set_wait=set_wait).run(device)
+    assert found.recommended_wait_s == 0.0
+    assert len(waits) == 14
