@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 #: Compression by 1 dB: the answer is this share of what the gain at rest would give.
 ONE_DB = 10 ** (-1 / 20)
-_DEGREE = 3
+_DEGREE = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Linearity(Procedure[LinearityResult]):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        whole("Linearity", "levels", self.levels, 9)
+        whole("Linearity", "levels", self.levels, 13)
         whole("Linearity", "repeats", self.repeats, 2)
 
     def check(self, spec: DeviceSpec) -> None:
@@ -132,8 +132,9 @@ class Linearity(Procedure[LinearityResult]):
 def transfer(levels: Array, passes: Array, rest: float = 0.0) -> LinearityResult:
     """Return gain, compression and usable range from a sweep.
 
-    The gain is the slope at rest of the cubic that fits the drives nearest to rest: as many of
-    them as a cubic explains within the noise (reduced chi squared below 1.5), all of them for a
+    The gain is the slope at rest of the polynomial of degree 5 that fits the drives nearest to
+    rest: as many of them as it explains within the noise (reduced chi squared at most two standard
+    deviations above 1), all of them for a
     device without saturation. The compression point is where the answer, walking down from the
     largest drives, comes within 1 dB of the straight line for the first time.
 
@@ -152,10 +153,10 @@ def transfer(levels: Array, passes: Array, rest: float = 0.0) -> LinearityResult
         If the shapes do not fit, the levels do not ascend, or the answers are complex.
     """
     levels, passes = np.asarray(levels, float), np.asarray(passes)
-    if passes.ndim != 3 or passes.shape[1] != len(levels) or len(passes) < 2 or len(levels) < 9:
+    if passes.ndim != 3 or passes.shape[1] != len(levels) or len(passes) < 2 or len(levels) < 13:
         raise ValueError(
             f"transfer: passes has shape {passes.shape}, it must be (passes, {len(levels)}, "
-            "n_outputs) with at least 2 passes and 9 levels"
+            "n_outputs) with at least 2 passes and 13 levels"
         )
     if passes.dtype.kind == "c" or not (np.diff(levels) > 0).all():
         raise ValueError("transfer: the answers must be real and the levels ascend")
@@ -215,7 +216,7 @@ def _one(x: Array, y: Array, variance: float, repeats: int) -> list[float]:
 
 
 def _slope_at_rest(x: Array, y: Array, sigma: float) -> tuple[float, float, float]:
-    """Return slope, its error, and value at x = 0 of the widest cubic that fits."""
+    """Return slope, its error, and value at x = 0 of the widest polynomial that fits."""
     nearest = np.argsort(np.abs(x), kind="stable")
     for count in range(len(x), 2 * _DEGREE, -1):
         chosen = nearest[:count]
@@ -223,7 +224,7 @@ def _slope_at_rest(x: Array, y: Array, sigma: float) -> tuple[float, float, floa
         design = np.vander(x[chosen] / scale, _DEGREE + 1, increasing=True)
         fit, *_ = np.linalg.lstsq(design, y[chosen], rcond=None)
         chi = np.sum((y[chosen] - design @ fit) ** 2) / sigma**2 / (count - _DEGREE - 1)
-        if chi < 1.5 or count == 2 * _DEGREE + 1:
+        if chi < 1 + 2 * np.sqrt(2 / (count - _DEGREE - 1)) or count == 2 * _DEGREE + 1:
             break
     covariance = np.linalg.inv(design.T @ design) * sigma**2 * max(1.0, chi)
     return float(fit[1] / scale), float(np.sqrt(covariance[1, 1]) / scale), float(fit[0])

@@ -102,11 +102,12 @@ class Noise(Procedure[NoiseResult]):
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = 10 * np.log10(signal / noise)
         ratio = np.where((noise == 0) & (signal == 0), -np.inf, ratio)
+        middle = np.sort(ratio)[(len(ratio) - 1) // 2]  # a mean of infinities is none
         return NoiseResult(
             noise_std=np.sqrt(noise),
             signal_std=np.sqrt(signal),
             snr_db=ratio,
-            median_snr_db=float(np.median(ratio)),
+            median_snr_db=float(middle),
             colour=colour,
             lag_one=lag_one,
             common_share=float(np.linalg.eigvalsh(gram)[-1] / total) if total > 0 else 0.0,

@@ -36,6 +36,9 @@ class SignalDimensions:
         l_k and s_k^2 of the answers as they are, strongest first, in output_unit squared.
     plain_count : int
         Principal components that hold 99 % of the variance, noise included; for comparison.
+    participation_ratio_error : float
+        Standard error of `participation_ratio` by the noise: ``sum l`` runs over all directions,
+        and the empty ones scatter by ``s^2 / sqrt(rows / 2)`` each.
     rows : int
         Different drives.
     """
@@ -49,6 +52,7 @@ class SignalDimensions:
     signal_variance: Array = quantity("direction", unit="output^2")
     noise_variance: Array = quantity("direction", unit="output^2")
     plain_count: int = quantity()
+    participation_ratio_error: float = quantity()
     rows: int = quantity()
 
 
@@ -138,6 +142,7 @@ def signal_dimensions(first: Array, second: Array) -> SignalDimensions:
         signal_variance=raw[0],
         noise_variance=raw[1],
         plain_count=int(np.searchsorted(share, 0.99) + 1),
+        participation_ratio_error=_error(*raw, len(first) - len(first) // 2),
         rows=len(first),
     )
 
@@ -171,6 +176,11 @@ def _participation(signal: Array) -> float:
 
 
 def _usable(signal: Array, noise: Array) -> float:
-    signal = np.clip(signal, 0.0, None)
+    # Empty directions scatter about zero and cancel; cutting the negative ones would count noise.
     total = signal + noise
     return float(np.sum(np.divide(signal, total, out=np.zeros_like(total), where=total > 0)))
+
+
+def _error(signal: Array, noise: Array, rows: int) -> float:
+    scatter = np.sqrt(np.sum(noise**2 + 2 * np.clip(signal, 0, None) * noise) / rows)
+    return float(2 * _participation(signal) * scatter / signal.sum()) if signal.sum() > 0 else 0.0

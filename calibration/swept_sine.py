@@ -17,6 +17,9 @@ __all__ = ["SweptSine", "SweptSineResult", "exponential_sweep", "harmonic_lead_s
 
 Array = NDArray[Any]
 
+# A response stands out of its window by this factor; noise and the ringing of others do not.
+_CLEAR = 8.0
+
 
 def harmonic_lead_s(duration_s: float, low_hz: float, high_hz: float, order: int) -> float:
     """Return by how many seconds the response of a harmonic order leads: ``L ln n``.
@@ -209,24 +212,23 @@ def separate(
     inverse = x.conj() * _fade(f, low_hz, high_hz) / np.maximum(np.abs(x) ** 2, 1e-12)
     whole_response = np.fft.irfft(y * inverse, size)
     before = gap // 4
-    responses, found = [], []
+    responses, found, clear = [], [], []
     for lead in leads[:-1]:
         start = round(lead * sample_rate_hz)
         at = (np.arange(gap) - before - start) % size
         piece = whole_response[:, at]
         responses.append(piece)
-        found.append(np.argmax(_envelope(piece), axis=1) - start)
+        envelope = _envelope(piece)
+        found.append(np.argmax(envelope, axis=1) - start)
+        clear.append(envelope.max(axis=1) > _CLEAR * np.median(envelope, axis=1))
     stack = np.array(responses)
     energy = np.sum(stack**2, axis=-1)
-    # The quietest quarter of the whole response tells where noise is.
-    blocks = whole_response[:, : size // 16 * 16].reshape(len(received), 16, -1)
-    floor = np.quantile(np.sum(blocks**2, axis=-1), 0.25, axis=1) / blocks.shape[-1] * gap
     with np.errstate(divide="ignore", invalid="ignore"):
         level = 10 * np.log10(energy / energy[0])
     lead = (np.array(found)[0] - np.array(found)) / sample_rate_hz
     return SweptSineResult(
         responses=stack,
-        lead_s=np.where(energy > 4 * floor, lead, np.nan),
+        lead_s=np.where(clear, lead, np.nan),
         expected_lead_s=leads[:-1],
         level_db=level,
         sample_rate_hz=sample_rate_hz,

@@ -18,6 +18,8 @@ __all__ = ["TransmissionMatrix", "TransmissionMatrixResult"]
 
 Array = NDArray[Any]
 
+_REFINEMENTS = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransmissionMatrixResult:
@@ -26,7 +28,7 @@ class TransmissionMatrixResult:
     Attributes
     ----------
     matrix : ndarray of shape (n_outputs, n_inputs), complex
-        T, up to one complex factor for each output where the device answers with intensities.
+        T, up to one phase factor for each output where the device answers with intensities.
     fidelity_noise : ndarray of shape (n_outputs,)
         Share of the matrix row's power that is not noise, from what the phase steps leave
         unexplained.
@@ -52,7 +54,7 @@ class TransmissionMatrix(Procedure[TransmissionMatrixResult]):
     0 and pi, the other is the reference and takes P phases. The intensities
     ``|R|^2 + |t|^2 + 2 Re(t R* exp(-i theta))`` give ``t R*`` by least squares. The two halves are
     joined by the power of the reference, which follows from ``|R|^2 + |t|^2`` and ``|t R*|`` over
-    all the patterns; so every input has its column. Pixels that show no phase (a zero order)
+    all the patterns, and the whole is refined on all rows; so every input has its column. Pixels that show no phase (a zero order)
     stand for the pattern of equal signs, which is left out. A device with complex answers needs
     no reference.
 
@@ -90,28 +92,10 @@ class TransmissionMatrix(Procedure[TransmissionMatrixResult]):
 
     def _run(self, device: Device) -> TransmissionMatrixResult:
         n = device.spec.n_inputs
-        matrix = np.zeros((device.spec.n_outputs, n), complex)
-        noise = np.zeros(device.spec.n_outputs)
-        if device.spec.is_complex:
-            matrix, noise = self._fields(device)
-        else:
-            halves = _halves(n)
-            first, noise_first, _ = self._half(device, *halves)
-            second, noise_second, power = self._half(device, *halves[::-1])
-            # first = T R_b*, second = T R_a* with a, b the halves: sum(first) = R_a R_b*.
-            factor = np.divide(first.sum(axis=1), power, where=power > 0, out=np.zeros_like(first[:, 0]))
-            matrix[:, halves[0]] = first
-            matrix[:, halves[1]] = second * factor[:, None]
-            noise = len(halves[0]) * noise_first + len(halves[1]) * np.abs(factor) ** 2 * noise_second
-            noise = noise / n
-        # Up to here an entry is multiplied by the phasor of the lowest legal drive.
+        matrix, noise = (self._fields if device.spec.is_complex else self._intensities)(device)
         power = np.mean(np.abs(matrix) ** 2, axis=1)
-        amplitude = np.divide(
-            np.mean(np.abs(matrix), axis=1) ** 2, power, out=np.zeros_like(power), where=power > 0
-        )
-        clean = np.divide(
-            np.clip(power - noise, 0, None), power, out=np.zeros_like(power), where=power > 0
-        )
+        amplitude = _ratio(np.mean(np.abs(matrix), axis=1) ** 2, power)
+        clean = _ratio(np.clip(power - noise, 0, None), power)
         return TransmissionMatrixResult(
             matrix=matrix,
             fidelity_noise=clean,
@@ -119,8 +103,26 @@ class TransmissionMatrix(Procedure[TransmissionMatrixResult]):
             predicted_enhancement=1 + clean * (n * amplitude - 1),
         )
 
-    def _half(self, device: Device, active: Array, reference: Array) -> tuple[Array, Array, Array]:
-        """Return t R* of the active inputs, its noise per entry, and |R|^2, per output."""
+    def _intensities(self, device: Device) -> tuple[Array, Array]:
+        """Return the matrix and the noise of its entries, per output, from intensities."""
+        a, b = _halves(device.spec.n_inputs)
+        first, noise_first, _, *rows_first = self._half(device, a, b)
+        second, noise_second, power, *rows_second = self._half(device, b, a)
+        # first = T R_b*, second = T R_a*, so that sum(first) = R_a R_b* = sum(second)*.
+        joint = first[:, 1:].sum(axis=1) + second[:, 1:].sum(axis=1).conj()
+        factor = _ratio(joint / 2, power)
+        # The first column, of the pattern of equal signs, is the light that is not modulated.
+        matrix = np.empty((len(first), device.spec.n_inputs + 1), complex)
+        matrix[:, [-1, *a]], matrix[:, b] = first, second[:, 1:] * factor[:, None]
+        noise = len(a) * noise_first + len(b) * np.abs(factor) ** 2 * noise_second
+        drives, answers = (np.concatenate(pair) for pair in zip(rows_first, rows_second, strict=True))
+        refined = _refined(matrix, drives, answers)
+        powers = (np.sum(np.abs(m[:, :-1]) ** 2, axis=1) for m in (refined, matrix))
+        scale = _ratio(*powers)
+        return refined[:, :-1], noise / device.spec.n_inputs * scale
+
+    def _half(self, device: Device, active: Array, reference: Array) -> tuple[Array, ...]:
+        """Return t R* of the background and the active inputs, its noise, |R|^2, and the rows."""
         spec = device.spec
         low, high = spec.limits
         circle = 2 * np.pi * np.arange(self.steps) / self.steps
@@ -131,17 +133,18 @@ class TransmissionMatrix(Procedure[TransmissionMatrixResult]):
         drives[:, :, active] += np.pi * (patterns[:, None, 1 : len(active) + 1] < 0)
         drives[:, :, reference] += theta[None, :, None]
         drives = np.clip(drives.reshape(-1, spec.n_inputs), low, high)
-        answers = device.measure(drives, purpose="calibration")
-        answers = answers.astype(np.float64).reshape(len(patterns), self.steps, -1)
+        rows = device.measure(drives, purpose="calibration").astype(np.float64)
+        answers = rows.reshape(len(patterns), self.steps, -1)
         design = np.stack([np.ones(self.steps), np.cos(theta), np.sin(theta)], axis=1)
         fit = np.einsum("fp,kpo->fko", np.linalg.pinv(design), answers)
         missed = answers - np.einsum("pf,fko->kpo", design, fit)
         product = (fit[1] + 1j * fit[2]) / 2
-        entries = (patterns[:, 1 : len(active) + 1].T @ product).T / len(patterns)
+        entries = (patterns[:, : len(active) + 1].T @ product).T / len(patterns)
         variance = np.sum(missed**2, axis=(0, 1)) / (len(patterns) * (self.steps - 3))
         spread = np.linalg.inv(design.T @ design)
         noise = variance * (spread[1, 1] + spread[2, 2]) / 4 / len(patterns)
-        return entries, noise, _reference_power(fit[0], np.abs(product) ** 2)
+        power = _reference_power(fit[0], np.abs(product) ** 2)
+        return entries, noise, power, drives, rows
 
     def _fields(self, device: Device) -> tuple[Array, Array]:
         n = device.spec.n_inputs
@@ -154,6 +157,31 @@ class TransmissionMatrix(Procedure[TransmissionMatrixResult]):
         noise = np.var(fields, axis=1, ddof=1).mean(axis=0) / self.steps / len(patterns)
         matrix = (patterns[:, 1 : n + 1].T @ fields.mean(axis=1)).T / len(patterns)
         return matrix * np.exp(-1j * low), noise
+
+
+def _refined(matrix: Array, drives: Array, answers: Array) -> Array:
+    """Bring the fields behind all rows to the measured amplitudes, a few times.
+
+    Keeps the phases that the matrix predicts and solves for the matrix again (Gerchberg and
+    Saxton, Optik 35, 237 (1972)); it mends the joint of the halves where a reference is dark. The
+    last column belongs to light that the modulator leaves alone.
+    """
+    phasors = np.hstack([np.exp(1j * drives), np.ones((len(drives), 1))])
+    inverse = np.linalg.pinv(phasors)
+    amplitudes = np.sqrt(np.clip(answers, 0, None))
+    fields = phasors @ matrix.T
+    for _ in range(_REFINEMENTS):
+        size = np.abs(fields)
+        unit = np.divide(fields, size, out=np.ones_like(fields), where=size > 0)
+        columns = inverse @ (amplitudes * unit)
+        fields = phasors @ columns
+    refined: Array = columns.T
+    return refined
+
+
+def _ratio(part: Array, whole_: Array) -> Array:
+    """Divide, with 0 where there is nothing to divide by."""
+    return np.divide(part, whole_, out=np.zeros_like(part), where=whole_ > 0)
 
 
 def _halves(n: int) -> tuple[Array, Array]:

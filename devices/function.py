@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from devices.device import Device
 from devices.spec import DeviceSpec
 
-__all__ = ["FunctionDevice"]
+__all__ = ["FunctionDevice", "load_function"]
 
 Function = Callable[[NDArray[Any]], Any]
 
@@ -80,7 +80,7 @@ class FunctionDevice(Device):
 
     def _open(self) -> None:
         if isinstance(self._function, str):
-            self._function = _load(self._function)
+            self._function = load_function(self._function)
 
     def _measure(self, drives: NDArray[Any]) -> NDArray[Any]:
         assert callable(self._function)
@@ -91,7 +91,7 @@ class FunctionDevice(Device):
             self._switch_off()
 
 
-def _load(text: str) -> Function:
+def load_function(text: str) -> Function:
     """Import what ``"package.module:name"`` or ``"file.py:name"`` names."""
     where, _, name = text.rpartition(":")
     if where.endswith(".py"):

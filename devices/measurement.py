@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntFlag
 from typing import Any, Literal, get_args
@@ -52,6 +53,8 @@ class Measurement:
         State of the programmable parameters ("" where there are none).
     calibration_id : str
         The calibration that the answers went through ("" for none).
+    readings : mapping of str to float
+        What the device's monitors read before the call: a temperature, a laser's power.
     """
 
     outputs: NDArray[Any]
@@ -63,6 +66,7 @@ class Measurement:
     device: str
     state_id: str = ""
     calibration_id: str = ""
+    readings: Mapping[str, float] = field(default_factory=dict)
 
     def averaged(self, n: int) -> Measurement:
         """Return the mean over groups of `n` consecutive rows; flags add up, as do attempts."""

@@ -27,7 +27,7 @@ def main() -> None:
     }
     figure, axes = plt.subplots(1, 3, figsize=(14, 4), layout="constrained")
     for panel, (title, (power, drive)) in zip(axes, panels.items(), strict=True):
-        fibre = KerrFibre(power=power, length=np.pi, span=8.0, n_steps=600)
+        fibre = KerrFibre(power=power, length=np.pi, span=8.0, n_samples=2048, n_steps=600)
         fibre.picture(drive).plot(panel)
         panel.set(title=title, xlim=(-6, 6), aspect="auto")
     figure.savefig(output, dpi=110)

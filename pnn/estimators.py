@@ -27,8 +27,14 @@ DeviceLike = Device | str | Path | Mapping[str, Any]
 #: Fewer training rows than this are not split for validation.
 FEWEST_ROWS = 50
 
-#: Outputs of the device that stands in where none is given.
-DEFAULT_OUTPUTS = 256
+#: The device that stands in where none is given. Light that misses the modulator is a reference:
+#: without it, no intensity would tell a phase that all pixels share.
+DEFAULT_DEVICE = {
+    "name": "sim:scattering-medium",
+    "n_outputs": 256,
+    "zero_order": 0.25,
+    "ideal": True,
+}
 
 
 class _PhysicalEstimator(BaseEstimator):
@@ -140,7 +146,7 @@ class _PhysicalEstimator(BaseEstimator):
     def _devices(self, given: Any, channels: int) -> list[Device]:
         """Return the device of each layer."""
         if given is None:
-            given = {"name": "sim:scattering-medium", "n_outputs": DEFAULT_OUTPUTS, "ideal": True}
+            given = DEFAULT_DEVICE
         if isinstance(given, Sequence) and not isinstance(given, str):
             if not given or (len(given) not in (1, self.layers) and self.layers != 1):
                 raise ValueError(f"{len(given)} devices for layers={self.layers}; give one or all")

@@ -66,8 +66,9 @@ class AcousticGrid(AcousticBox):
         stiffer scatterers need it.
     n_settle : int or None
         None: for tones 1 / 15.625 s, which is also the shortest window.
-    scatterer_size : float
-        Standard deviation of the patch in m; 0 is a point.
+    scatterer_size : float or None
+        Standard deviation of the patch in m; 0 is a point. None: 0.02, or half a cell where that
+        is more.
     accelerator : {"auto", "numba", "numpy"}
         What runs the steps. The answers are the same but for rounding; "auto" takes numba where
         it is installed.
@@ -127,7 +128,7 @@ class AcousticGrid(AcousticBox):
         speakers: int | ArrayLike = 1,
         microphones: int | ArrayLike | None = None,
         scatterers: int | ArrayLike | None = None,
-        scatterer_size: float = 0.02,
+        scatterer_size: float | None = None,
         speaker_band: tuple[float, float] | Literal["flat"] | None = None,
         microphone_band: tuple[float, float] | Literal["flat"] | None = None,
         spread: float | None = None,
@@ -141,6 +142,8 @@ class AcousticGrid(AcousticBox):
         one_of(me, "accelerator", accelerator, ("auto", "numba", "numpy"))
         one_of(me, "precision", precision, ("single", "double"))
         rate = (36_000.0 if setting == "rich" else 24_000.0) if sample_rate is None else sample_rate
+        number(me, "spacing", spacing, 0.0, above=True)
+        size = max(0.02, spacing / 2) if scatterer_size is None else scatterer_size
         rig = AcousticRig(
             me,
             setting=setting,
@@ -163,7 +166,7 @@ class AcousticGrid(AcousticBox):
             speakers=speakers,
             microphones=microphones,
             scatterers=scatterers,
-            scatterer_size=scatterer_size,
+            scatterer_size=size,
             speaker_band=speaker_band,
             microphone_band=microphone_band,
             spread=spread,
@@ -173,7 +176,6 @@ class AcousticGrid(AcousticBox):
             shortest=_shortest(me, rate),
         )
         self._stand("acoustic-grid", rig)
-        number(me, "spacing", spacing, 0.0, above=True)
         cells = np.round(rig.box / spacing).astype(int)
         if (cells < 3).any() or not np.allclose(cells * spacing, rig.box, rtol=1e-6):
             raise ValueError(
@@ -193,9 +195,9 @@ class AcousticGrid(AcousticBox):
         self.gain = rig.gain(frequencies, np.full(len(frequencies), 2 * loss))
         self.coupling = rig.coupling(central)
         speed = speed_of_sound * rig.warmth
-        if 0 < rig.scatterer_size < spacing / 2:
+        if 0 < size < spacing / 2:
             raise ValueError(
-                f"{me}: scatterer_size={scatterer_size:g} m is less than half a cell of "
+                f"{me}: scatterer_size={size:g} m is less than half a cell of "
                 f"spacing={spacing:g} m; give 0 for a point, or a patch that the grid resolves"
             )
         self._check_step(speed, speed / (rate * spacing), spacing)
@@ -206,7 +208,7 @@ class AcousticGrid(AcousticBox):
             "damping": loss
             + absorber_damping(me, self.shape, spacing, absorber_width, absorber_reflection, speed),
             "drive": patch_weights(rig.speakers, self.shape, spacing, 0.0),
-            "react": patch_weights(rig.scatterers, self.shape, spacing, scatterer_size),
+            "react": patch_weights(rig.scatterers, self.shape, spacing, size),
             "gain": self.gain,
             "strength": self.coupling,
             "quadratic": rig.quadratic / rig.reference_pressure,

@@ -131,9 +131,10 @@ def _in_columns(
         k = index[column, port]
         inners[k], outers[k] = inner, outer
         free[port : port + 2] = column + 1
-    return inners, outers, np.angle(diagonal) % (2 * math.pi)
+    return inners, outers, np.array([_angle(d) for d in diagonal])
 
 
 def _angle(z: complex) -> float:
+    """Return the phase in [0, 2 pi): a tiny negative one would round up to 2 pi itself."""
     angle = math.atan2(z.imag, z.real) % (2 * math.pi)
     return 0.0 if angle >= 2 * math.pi else angle

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from simulators._arrays import grid_side
 from simulators.detection import SaturableAbsorber
+from simulators.picture import Picture
 from simulators.propagation import AngularSpectrum
 
 __all__ = ["DiffractivePlanes", "power_of"]
@@ -71,7 +74,8 @@ class DiffractivePlanes:
     def binned(self, power: Any) -> Any:
         """Return the energy in each bin, (batch, n_outputs), of intensities (batch, n, n).
 
-        Relative to an even spread over the bins of a mean intensity of 1 on the inputs.
+        Relative to an even spread over the bins of a mean intensity of 1 on the inputs. Takes
+        arrays and tensors.
         """
         k, side = self.per_output, grid_side(self._n_outputs)
         first = (self.space.n - side * k) // 2
@@ -79,6 +83,19 @@ class DiffractivePlanes:
         bins = seen.reshape(-1, side, k, side, k).sum((2, 4)).reshape(-1, side**2)
         gain = self._n_outputs / (self._n_inputs * self.per_input**2)
         return bins[:, : self._n_outputs] * gain
+
+    def picture(self, power: Any) -> Picture:
+        """Return the map of an intensity on the last plane, an array of shape (n, n)."""
+        along = (np.arange(self.space.n) - (self.space.n - 1) / 2) * self.space.pitch_m * 1e3
+        return Picture(
+            title="Light on the camera behind the diffractive stack",
+            values=power,
+            x=along,
+            y=along,
+            label="intensity (mean on the modulator)",
+            x_label="x (mm)",
+            y_label="y (mm)",
+        )
 
     def _plane(self, light: Any) -> Any:
         """Return the first plane, (batch, n, n), of pixels (batch, n_inputs)."""

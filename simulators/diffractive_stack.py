@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devices import DeviceSpec, Programmable
-from simulators._arrays import stacked
+from simulators._arrays import kernel_of, product
 from simulators._checks import flag, number, one_of, whole
 from simulators.camera import Camera
 from simulators.detection import SaturableAbsorber
@@ -33,7 +33,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "rich": {"encoding": "phase", "full_well": 10_000.0, "read_noise": 10.0, "bits": 12},
 }
-_BLOCK = 2**22  # numbers of a block's fields: 16 MB of float32
+_BLOCK = 2**21  # samples of a block: 8 MB of float32 for each part of the field
 _FLOPS_PER_SECOND = 5e10  # of one core, for the estimate of the time per row
 _LARGEST = 2**25  # numbers of the largest matrix that is kept
 
@@ -215,7 +215,7 @@ class DiffractiveStack(Programmable):
         start, noise = np.random.SeedSequence(seed).spawn(2)
         self._random = np.random.default_rng(noise)
         phases = np.random.default_rng(start).uniform(0, 2 * math.pi, n_layers * layer_pixels**2)
-        self._kernel: Array | None = None
+        self._kernel: tuple[Array, ...] | None = None
         self._start_parameters(0.0, 2 * math.pi, phases)
 
     # -- public --------------------------------------------------------------------------------
@@ -257,20 +257,9 @@ class DiffractiveStack(Programmable):
         """
         import torch
 
-        rows = self.spec.check_drives(np.asarray(drive, float)[None])
-        with torch.no_grad():
-            power = power_of(self._fields(torch.tensor(rows)))[0].numpy()
-        space = self.planes.space
-        along = (np.arange(space.n) - (space.n - 1) / 2) * space.pitch_m * 1e3
-        return Picture(
-            title="Light on the camera behind the diffractive stack",
-            values=power,
-            x=along,
-            y=along,
-            label="intensity (mean intensity on the modulator)",
-            x_label="x (mm)",
-            y_label="y (mm)",
-        )
+        row = self.spec.check_drives(np.asarray(drive, float)[None])
+        power = power_of(self._fields(torch.tensor(row)))[0].numpy()
+        return self.planes.picture(power)
 
     # -- hooks ---------------------------------------------------------------------------------
 
@@ -280,33 +269,25 @@ class DiffractiveStack(Programmable):
     def _measure(self, drives: Array) -> Array:
         import torch
 
-        side = self.planes.space.n
-        if self._kernel is None and self._is_small and len(drives) >= self.spec.n_inputs:
-            pixels = torch.eye(self.spec.n_inputs, dtype=torch.float64)
+        side, n = self.planes.space.n, self.spec.n_inputs
+        linear = self.absorber is None and 3 * n * side**2 <= _LARGEST
+        if self._kernel is None and linear and len(drives) >= n:
+            pixels = self._unit * torch.eye(self.spec.n_inputs, dtype=torch.float64)
             fields = self._fields(pixels, light=pixels).reshape(len(pixels), -1).numpy().T
-            self._kernel = stacked(fields, self.modulator.complex_light).astype(self._real)
+            self._kernel = kernel_of(fields, self.modulator.complex_light, self._real)
         answers = np.empty((len(drives), self.spec.n_outputs), self._real)
-        size = max(1, _BLOCK // (2 * side**2))
-        with torch.no_grad():
-            for start in range(0, len(drives), size):
-                rows = slice(start, start + size)
-                some = torch.from_numpy(drives[rows])
-                if self._kernel is None:
-                    power = power_of(self._fields(some))
-                else:
-                    real, imag = self.modulator.light(some)
-                    light = real if imag is None else torch.cat([real, imag], 1)
-                    kernel = torch.from_numpy(self._kernel)
-                    parts = (self._unit * light).to(kernel.dtype) @ kernel
-                    power = (parts * parts).reshape(-1, 2, side, side).sum(1)
-                answers[rows] = self.planes.binned(power).numpy()
+        size = max(1, _BLOCK // side**2)
+        for start in range(0, len(drives), size):
+            rows = drives[start : start + size]
+            if self._kernel is None:
+                power = power_of(self._fields(torch.from_numpy(rows))).numpy()
+            else:
+                real, imag = self.modulator.light(rows.astype(self._real))
+                out = np.empty((3, len(rows), side**2), self._real)
+                product(real, imag, self._kernel, out)
+                power = (out[0] ** 2 + out[1] ** 2).reshape(-1, side, side)
+            answers[start : start + size] = self.planes.binned(power)
         return answers if self.ideal else self.camera.detect(answers, self._random)
-
-    @property
-    def _is_small(self) -> bool:
-        """Whether the stack is linear in the field, and its matrix small enough to keep."""
-        size = 4 * self.spec.n_inputs * self.planes.space.n**2
-        return self.absorber is None and size <= _LARGEST
 
     def _fields(self, drives: Any, parameters: Any = None, light: Any = None) -> Any:
         """Return the field on the camera, relative to the rms of the pixels' fields."""

@@ -202,7 +202,7 @@ class DuffingNetwork(OscillatorNetwork):
                 real = real + math.cos(w * t) * x
                 imag = imag - math.sin(w * t) * x
             x, v = leap(x, v, t)
-            peak = xp.maximum(peak, xp.abs(x))
+            peak = xp.maximum(peak, xp.abs(self._watched(x, v)))
         share = 2 / (self._read * n)
         return x, v, share * real, share * imag, peak
 
@@ -213,15 +213,14 @@ class DuffingNetwork(OscillatorNetwork):
         # At rest the root has no slope; a tiny floor keeps derivatives finite.
         return (real**2 + imag**2 + 1e-30) ** 0.5
 
-    def _trouble(self, state: State) -> tuple[Array, str]:
-        peak = state[4].max(axis=1)
-        bad = ~(peak <= self._farthest)  # NaN counts
-        if not bad.any():
-            return bad, ""
-        return bad, (
-            f"an oscillator went out to {peak[np.argmax(bad)]:.3g}; the time step of "
-            f"{self.step:.3g} is good up to {self._farthest:.3g}. Lower the force, raise "
-            f"n_per_period={self._n_per_period}" + (", or soften less" if self.cubic < 0 else "")
+    def _watched(self, q: Any, v: Any) -> Any:
+        return q
+
+    def _told(self, worst: float) -> str:
+        return (
+            f"an oscillator went out to {worst:.3g}; the time step of {self.step:.3g} is good up "
+            f"to {self._most:.3g}. Lower the force, raise n_per_period={self._n_per_period}"
+            + (", or soften less" if self.cubic < 0 else "")
         )
 
     # -- set-up --------------------------------------------------------------------------------
@@ -250,11 +249,11 @@ class DuffingNetwork(OscillatorNetwork):
         )
         # Twice the frequency is still stable; a softening spring has lost its hold at the top.
         room = (2 * LARGEST_PHASE / self.step) ** 2 - most
-        self._farthest = 1e6
+        self._most = 1e6
         if self.cubic > 0:
-            self._farthest = math.sqrt(max(room, stiffest - most) / (3 * self.cubic))
+            self._most = math.sqrt(max(room, stiffest - most) / (3 * self.cubic))
         elif self.cubic < 0:
-            self._farthest = math.sqrt(most / -self.cubic)
+            self._most = math.sqrt(most / -self.cubic)
 
 
 def _harmonic_balance(a: float, b: float, damping: float, w: float, force: float) -> float:

@@ -197,7 +197,7 @@ class WaveGrid:
             if not self.linear:
                 local = self._sense @ flat_p[at]
                 square = local * local
-                np.maximum(peak, square, out=peak)  # keeps NaN
+                np.fmax(peak, square, out=peak)  # too large long before it is NaN
                 local *= self._real.type(self._cubic)
                 local += self._real.type(self._quadratic)
                 np.multiply(local, square, out=acting[n_drives:])

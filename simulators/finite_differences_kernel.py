@@ -116,7 +116,7 @@ def run_rows(
             for s in range(len(acting) - n_drives):
                 local = _weighted(flat, sense, s)
                 square = local * local
-                if not square <= peak:  # keeps NaN
+                if square > peak:  # noqa: PLR1730  (max() would keep NaN or lose it, by chance)
                     peak = square
                 acting[n_drives + s] = (cubic * local + quadratic) * square
             drain = zero

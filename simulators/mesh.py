@@ -151,7 +151,8 @@ class InterferometerMesh(Programmable):
         reach = number(me, "phase_range", chosen["phase_range"], 0.0, 2 * math.pi, above=True)
         self._complex = one_of(me, "detection", detection, ("intensity", "complex")) == "complex"
         self._absorber = SaturableAbsorber(
-            optical_depth=chosen["absorption"], saturation_intensity=saturation_power
+            optical_depth=number(me, "absorption", chosen["absorption"], 0.0),
+            saturation_intensity=number(me, "saturation_power", saturation_power, 0.0, above=True),
         )
         real = not flag(me, "ideal", ideal)
         spread = real * number(me, "splitting_error", chosen["splitting_error"], 0.0)

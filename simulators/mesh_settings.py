@@ -17,7 +17,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "phase_noise": 5e-3,
         "crosstalk": 0.01,
         "loss_db": 0.1,
-        "noise": 0.01,
+        "noise": 0.003,
     },
     "rich": {
         "encoding": "phase",

@@ -194,7 +194,7 @@ class ModalSolver:
                 if not self.linear:
                     np.matmul(self._react, new, out=local)
                     np.multiply(local, local, out=square)
-                    np.maximum(peak, square, out=peak)  # keeps NaN
+                    np.fmax(peak, square, out=peak)  # too large long before it is NaN
                     np.multiply(local, self._cubic, out=reaction)
                     reaction += self._quadratic
                     reaction *= square

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from devices import Programmable
+from devices import DeviceError, Programmable
 from simulators._checks import number, whole
 from simulators._tensors import constant
 from simulators.integrators import Leap
 from simulators.picture import Picture
-from simulators.sequence import SequenceDevice
+from simulators.sequence import SequenceDevice, State
 
 __all__ = ["OscillatorNetwork"]
 
@@ -43,6 +43,7 @@ class OscillatorNetwork(SequenceDevice, Programmable):
     stiffness: Array
     step: float
     damping: float
+    _most: float
 
     def _start_network(
         self, couplings: ArrayLike | None, coupling: float, own: ArrayLike, rng: np.random.Generator
@@ -88,6 +89,20 @@ class OscillatorNetwork(SequenceDevice, Programmable):
     def _force(self, q: Any, push: Any) -> Any:
         """Return F of places (rows, n) and of an outer force."""
 
+    @abstractmethod
+    def _watched(self, q: Any, v: Any) -> Any:
+        """Return what must stay below `_most`, (rows, n): beyond it the step is too long."""
+
+    @abstractmethod
+    def _told(self, worst: float) -> str:
+        """Return the message about a value of what is watched, with its limit."""
+
+    def _trouble(self, state: State) -> tuple[Array, str]:
+        # The last part of a state is the largest value, ever, of what is watched.
+        worst = state[-1].max(axis=1)
+        bad = ~(worst <= self._most)  # NaN counts
+        return bad, self._told(float(worst[np.argmax(bad)])) if bad.any() else ""
+
     def _program(self, values: Array) -> None:
         pass  # read from `parameters` when rows are driven
 
@@ -123,6 +138,8 @@ class OscillatorNetwork(SequenceDevice, Programmable):
         ------
         ValueError
             If an argument has the wrong shape or is out of its range.
+        DeviceError
+            If the motion becomes too fast for the time step, or diverges.
         """
         me, n = f"{self._me}.trajectory", self.n_oscillators
         interval = number(me, "duration", duration, 0.0, above=True) / whole(
@@ -144,6 +161,9 @@ class OscillatorNetwork(SequenceDevice, Programmable):
         for _ in range(n_points):
             for _ in range(parts):
                 q, v = leap(q, v)
+                worst = np.abs(self._watched(q, v)).max()
+                if not worst <= self._most:
+                    raise DeviceError(f"{self.spec.name}: {self._told(float(worst))}")
             places.append(q)
             velocities.append(v)
         return np.arange(n_points + 1) * interval, np.array(places), np.array(velocities)

@@ -23,8 +23,18 @@ Array = NDArray[Any]
 
 #: What a named setting gives to the arguments left at None.
 SETTINGS: dict[str, dict[str, Any]] = {
-    "measured-like": {"reach": 1.0, "duration": 5.0, "coupling": 0.6, "noise": 0.02},
-    "rich": {"reach": 1.5, "duration": 14.0, "coupling": 0.6, "noise": 0.01},
+    "measured-like": {
+        "reach": {"angle": 1.0, "torque": 0.3},
+        "duration": 5.0,
+        "coupling": 0.6,
+        "noise": 0.02,
+    },
+    "rich": {
+        "reach": {"angle": 1.5, "torque": 0.8},
+        "duration": 14.0,
+        "coupling": 0.6,
+        "noise": 0.01,
+    },
 }
 _MOST_TURN = 1.5  # rad in a time step; a pendulum that goes round feels its force at that pace
 _SECONDS_PER_PRODUCT = 3e-10  # of a force; measured within a factor of two
@@ -73,7 +83,8 @@ class PendulumNetwork(OscillatorNetwork):
     n_steps, read, memory
         See `SequenceDevice`.
     step : float or None
-        Longest time step. At most 0.5 over the highest angular frequency; None: 0.4 over it.
+        Longest time step. At most 0.5 over the highest angular frequency. None: 0.4 over it, or
+        less where torques can make a pendulum go round fast.
     noise : float or None
         Standard deviation of the answers' noise.
     seed : int
@@ -112,7 +123,7 @@ class PendulumNetwork(OscillatorNetwork):
         coupling: float | None = None,
         couplings: ArrayLike | None = None,
         damping: float | None = None,
-        bias_range: float = 0.5,
+        bias_range: float = 0.2,
         observe: Literal["angle", "velocity"] = "angle",
         n_steps: int = 1,
         read: Literal["each", "last"] = "each",
@@ -124,7 +135,7 @@ class PendulumNetwork(OscillatorNetwork):
     ) -> None:
         me = self._me = type(self).__name__
         chosen = settle(
-            me, setting, SETTINGS, reach=reach, duration=duration, coupling=coupling, noise=noise
+            me, setting, SETTINGS, reach=None, duration=duration, coupling=coupling, noise=noise
         )
         self._start_sequence(n_inputs, n_outputs, n_steps, read, memory)
         one_step = n_steps == 1 and not memory
@@ -136,7 +147,9 @@ class PendulumNetwork(OscillatorNetwork):
                 f"{me}: drive='angle' sets the start of a row, which has n_steps={n_steps} and "
                 f"memory={memory}; take drive='torque'"
             )
-        high = number(me, "reach", chosen["reach"], 0.0, above=True)
+        if reach is None:
+            reach = chosen["reach"][drive]
+        high = number(me, "reach", reach, 0.0, above=True)
         self._duration = number(me, "duration", chosen["duration"], 0.0, above=True)
         number(me, "coupling", chosen["coupling"], 0.0, 1.0, below=True)
         if damping is None:
@@ -153,11 +166,14 @@ class PendulumNetwork(OscillatorNetwork):
         # The force's derivative is -A diag(cos q): nothing is faster than small oscillations.
         fastest = math.sqrt(self.stiffness_range[1])
         if step is None:
-            step = 0.8 * LARGEST_PHASE / fastest
+            push = bias_range + high * (not self._angles)
+            carried = min(self._duration, 1 / max(damping, 1e-9)) * push
+            step = min(0.8 * LARGEST_PHASE / fastest, 0.9 * _MOST_TURN / (carried + 2.2 * fastest))
         number(me, "step", step, 0.0, above=True)
         check_step(me, "step", step, fastest, "of a small oscillation")
         self._parts = math.ceil(self._duration / step)
         self.step = self._duration / self._parts
+        self._most = _MOST_TURN / self.step
         n = self.n_oscillators
         self.spec = DeviceSpec(
             name="pendulum-network",
@@ -199,19 +215,18 @@ class PendulumNetwork(OscillatorNetwork):
         leap = Leap(lambda q, _: self._force(q, push), self.step, self.damping)
         for _ in range(self._parts):
             q, v = leap(q, v)
-            peak = xp.maximum(peak, xp.abs(v))
+            peak = xp.maximum(peak, xp.abs(self._watched(q, v)))
         return q, v, peak
 
     def _observe(self, state: State) -> Any:
         return state[1 if self._velocity else 0][:, : self.n_nodes]
 
-    def _trouble(self, state: State) -> tuple[Array, str]:
-        turned = state[2].max(axis=1) * self.step
-        bad = ~(turned <= _MOST_TURN)  # NaN counts
-        if not bad.any():
-            return bad, ""
-        return bad, (
-            f"a pendulum turned by {turned[np.argmax(bad)]:.3g} rad in a time step of "
-            f"{self.step:.3g}; at most {_MOST_TURN:g} is allowed. Lower the torques, raise the "
-            "damping, or give a smaller step"
+    def _watched(self, q: Any, v: Any) -> Any:
+        return v
+
+    def _told(self, worst: float) -> str:
+        return (
+            f"a pendulum turned by {worst * self.step:.3g} rad in a time step of {self.step:.3g}; "
+            f"at most {_MOST_TURN:g} is allowed. Lower the torques, raise the damping, or give a "
+            "smaller step"
         )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devices import Device, DeviceSpec
-from simulators._arrays import complex_of
+from simulators._arrays import complex_of, kernel_of, product
 from simulators._checks import one_of
 from simulators.camera import Camera
 from simulators.detection import OffAxisHolography, SaturableAbsorber
@@ -94,7 +94,7 @@ class TransmissionDevice(Device):
         self._matrices = [np.asarray(t, dtype) for t in matrices]
         self._between = [np.asarray(t, dtype) for t in between]
         complex_light = modulator.complex_light or bool(between)
-        self._kernels = [_kernel(t, complex_light, self._real) for t in matrices]
+        self._kernels = [kernel_of(t, complex_light, self._real) for t in matrices]
         self._random = np.random.default_rng(noise)
         n_outputs, n_inputs = matrices[0].shape
         block = max(1, _BLOCK // n_outputs)
@@ -240,15 +240,10 @@ class TransmissionDevice(Device):
     def _measure(self, drives: Array) -> Array:
         answer = np.empty((len(drives), self.spec.n_outputs), self.spec.output_dtype)
         real, imag = self._light(drives.astype(self._real))
-        a, b, c = self._scratch[:, : len(drives)]
+        out = self._scratch[:, : len(drives)]
+        a, b = out[:2]
         for k, kernel in enumerate(self._kernels):
-            np.matmul(real if imag is None else real + imag, kernel[0], out=a)
-            np.matmul(real, kernel[1], out=b)
-            if imag is not None:
-                np.matmul(imag, kernel[2], out=c)
-                b += a
-                a -= c
-            # a and b are now the real and the imaginary part of the field.
+            product(real, imag, kernel, out)
             if self.holography:
                 answer.real, answer.imag = a, b
                 continue
@@ -293,15 +288,3 @@ class TransmissionDevice(Device):
             back = matrix if is_numpy else torch.as_tensor(matrix, device=drives.device)
             light = pixels * (light @ back.T)
         return (light.real.copy(), light.imag.copy()) if is_numpy else (light.real, light.imag)
-
-
-def _kernel(matrix: Array, complex_light: bool, real: np.dtype[Any]) -> tuple[Array, ...]:
-    """Return what a product with light c + i s needs, as real arrays (n_inputs, n_outputs).
-
-    For T = A + i B three real products instead of four (Gauss): with
-    ``P = (c + s) A, Q = c (B - A), R = s (A + B)`` the field is ``(P - R) + i (P + Q)``. Its parts
-    come out apart, so that |.|^2 is cheap. Real light needs A and B only.
-    """
-    a, b = matrix.real.T, matrix.imag.T
-    parts = (a, b - a, a + b) if complex_light else (a, b)
-    return tuple(np.ascontiguousarray(part, real) for part in parts)

@@ -72,7 +72,8 @@ class Transport(Connection):
             Whether it may be asked again after a failure; not so for registers that reading
             clears.
         deadline_s : float, optional
-            For the whole call, another than the settings'.
+            For the whole call, another than the settings'; the answer may then be silent for
+            all of it, as that to ``*OPC?`` is.
 
         Raises
         ------
@@ -82,7 +83,8 @@ class Transport(Connection):
 
         def ask(until: float) -> str:
             self._send(self._line(text), until)
-            return self._text(self._read_line(until))
+            silence = self.settings.timeout_s if deadline_s is None else deadline_s
+            return self._text(self.link.read_line(self.settings.read_end, silence, until))
 
         return self._do(ask, deadline_s, idempotent=idempotent)
 

@@ -91,4 +91,8 @@ class Converter:
 
     def scale(self, *, words: bool) -> tuple[float, float, int]:
         """Return volts per code, the voltage at the reference, and the reference code."""
-        return (self.step_v if words else self.step_v * 256, self.offset_v, _CENTRE if words else 128)
+        return (
+            self.step_v if words else self.step_v * 256,
+            self.offset_v,
+            _CENTRE if words else 128,
+        )

@@ -23,6 +23,7 @@ Signal = tuple[Array, float]
 _FUNCTIONS = ("SINusoid", "SQUare", "TRIangle", "RAMP", "PULSe", "PRBS", "NOISe", "ARB", "DC")
 _EMF_LIMIT = 10.0  # V, either way: 5 V into 50 ohm
 
+
 class Generator(ScpiInstrument):
     """Two channels behind 50 ohm: uploads, bursts, limits, and what loads do to volts.
 
@@ -315,6 +316,7 @@ class Generator(ScpiInstrument):
     def _selected(self, numbers: Numbers, parameters: Parameters) -> str:
         return f'"{self._name(numbers)}"'
 
+
 def ch(numbers: Numbers) -> int:
     """Return the channel that a header names.
 
@@ -326,5 +328,3 @@ def ch(numbers: Numbers) -> int:
     if numbers[0] not in (1, 2):
         raise ScpiError(-114, "Header suffix out of range")
     return numbers[0]
-
-_ = word

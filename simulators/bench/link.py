@@ -144,33 +144,33 @@ class Instrument(ABC):
         self._own: Link | None = None
 
     @abstractmethod
-    def _connect(self) -> Link:
+    def _link(self) -> Link:
         """Return a new link."""
 
     def heard(self, n_bytes: int) -> None:  # noqa: B027  (a hook with a sensible default)
         """Take note that a host has written; for watchdogs."""
 
-    def connect(self) -> Link:
+    def link(self) -> Link:
         """Return a new connection, with buffers of its own; the settings are shared."""
         with self.lock:
-            link = self._connect()
-            self.links.add(link)
-            return link
+            made = self._link()
+            self.links.add(made)
+            return made
+
+    def connect(self) -> None:
+        """Begin anew on the instrument's own link, as a client does that connects."""
+        self._mine().clear()
 
     def write(self, data: bytes) -> None:
         """Send bytes over the instrument's own link."""
-        self._link().write(data)
+        self._mine().write(data)
 
     def read(self, timeout_s: float) -> bytes:
         """Return a reply over the instrument's own link; see `Link.read`."""
-        return self._link().read(timeout_s)
+        return self._mine().read(timeout_s)
 
-    def clear(self) -> None:
-        """Clear the instrument's own link."""
-        self._link().clear()
-
-    def _link(self) -> Link:
+    def _mine(self) -> Link:
         with self.lock:
             if self._own is None:
-                self._own = self.connect()
+                self._own = self.link()
             return self._own

@@ -102,7 +102,7 @@ class Modulator(Instrument):
         self._old, self._new, self._set_at = self.bits, bits, self._clock()
         return "OK"
 
-    def _connect(self) -> Link:
+    def _link(self) -> Link:
         return ModulatorLink(self)
 
 

@@ -195,7 +195,9 @@ class Oscilloscope(ScpiInstrument):
         self.number_setting(time + "RANGe", "time_range", 1e-3, 1e-8, 500)
         self.command(
             time + "SCALe",
-            lambda _, p: self.settings.__setitem__(("time_range", ()), 10 * number(one(p), 1e-9, 50)),
+            lambda _, p: self.settings.__setitem__(
+                ("time_range", ()), 10 * number(one(p), 1e-9, 50)
+            ),
             lambda *_: nr3(float(self.setting("time_range")) / 10),
         )
         self.number_setting(time + "POSition", "time_position", 0.0, -500, 500)
@@ -203,8 +205,10 @@ class Oscilloscope(ScpiInstrument):
         self.switch_setting(time + "REFClock", "reference_clock")
         self.command(
             "TIMebase",
-            ask=lambda *_: f":TIM:MODE {self.setting('time_mode')};REF {self.setting('reference')};"
-            f"MAIN:RANG {self.setting('time_range'):+.2E};POS {self.setting('time_position'):+.1E}",
+            ask=lambda *_: (
+                f":TIM:MODE {self.setting('time_mode')};REF {self.setting('reference')};"
+                f"MAIN:RANG {self.setting('time_range'):+.2E};POS {self.setting('time_position'):+.1E}"
+            ),
         )
         self.word_setting(trigger + "MODE", "trigger_mode", "EDGE", ("EDGE",))
         self.word_setting(trigger + "SWEep", "sweep", "AUTO", ("AUTO", "NORMal"))
@@ -236,7 +240,9 @@ class Oscilloscope(ScpiInstrument):
         self.command("SINGle", lambda *_: self.arm())
         self.command("RUN", lambda *_: self.arm(runs=True))
         self.command("STOP", lambda *_: self.stop())
-        self.command("RSTate", ask=lambda *_: "RUN" if self._runs else "SING" if self._armed else "STOP")
+        self.command(
+            "RSTate", ask=lambda *_: "RUN" if self._runs else "SING" if self._armed else "STOP"
+        )
         self.command("OPERegister:CONDition", ask=lambda *_: f"{self._condition():+d}")
         self.command("OPERegister[:EVENt]", ask=lambda *_: f"{self._condition():+d}")
         self.command("TER", ask=lambda *_: self._event_of("_triggered"))
@@ -356,5 +362,3 @@ class Oscilloscope(ScpiInstrument):
             codes = codes ^ (0x8000 if words else 0x80)
         order = ">" if self.setting("order") == "MSBF" else "<"
         return block(codes.astype(f"{order}u2" if words else "u1").tobytes())
-
-

@@ -195,7 +195,7 @@ class ScpiInstrument(Instrument):
 
     # -- the engine ----------------------------------------------------------------------------
 
-    def _connect(self) -> Link:
+    def _link(self) -> Link:
         return ScpiLink(self)
 
     def must_wait(self, unit: Unit) -> bool:
@@ -353,7 +353,9 @@ def one(parameters: Parameters) -> str | bytes:
         -109 if there is none, -108 if there are more.
     """
     if len(parameters) != 1:
-        raise ScpiError(-109, "Missing parameter") if not parameters else ScpiError(
-            -108, "Parameter not allowed"
+        raise (
+            ScpiError(-109, "Missing parameter")
+            if not parameters
+            else ScpiError(-108, "Parameter not allowed")
         )
     return parameters[0]

@@ -107,20 +107,19 @@ class TcpServer:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._token and not _knows(connection, self._token):
                 return
-            link = self.instrument.connect()
+            link = self.instrument.link()
             sender = threading.Thread(target=self._send, args=(connection, link), daemon=True)
             sender.start()
             try:
-                while not self._ending.is_set():
+                # The thread that sends ends where a fault ends the connection.
+                while sender.is_alive() and not self._ending.is_set():
                     if not select.select([connection], [], [], _PATIENCE_S)[0]:
-                        if not sender.is_alive():
-                            return
                         continue
                     data = connection.recv(_CHUNK)
                     if not data:
                         return
                     link.write(data)
-            except (OSError, ValueError):
+            except OSError:
                 return
             finally:
                 link.close()
@@ -133,15 +132,12 @@ class TcpServer:
                 if data:
                     connection.sendall(data)
             except ConnectionResetError:
-                # Lingering for 0 s makes the operating system send RST instead of FIN.
+                # Lingering for 0 s makes the closing send RST instead of FIN.
                 with contextlib.suppress(OSError):
                     linger = struct.pack("ii", 1, 0)
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                    connection.close()
                 return
             except OSError:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
                 return
 
 
@@ -167,11 +163,11 @@ class PtyServer:
         except ImportError as error:
             raise OSError("this system has no pseudo-terminals; serve on socket://") from error
         self.instrument = instrument
-        self._link = instrument.connect()
+        self._link = instrument.link()
         # The far end stays open here as well, or reading fails while no client is there.
         self._near, self._far = pty.openpty()
         tty.setraw(self._far)
-        self.address = os.ttyname(self._far)
+        self.address = f"serial://{os.ttyname(self._far)}"
         self._ending = threading.Event()
         self._threads = [
             threading.Thread(target=work, daemon=True) for work in (self._receive, self._send)

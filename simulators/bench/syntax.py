@@ -123,9 +123,7 @@ def _unit(piece: list[_Segment]) -> Unit | None:
         segments = [(rest, held), *segments]
     return Unit(
         header.decode("latin-1"),
-        tuple(
-            text.strip().decode("latin-1") if data is None else data for text, data in segments
-        ),
+        tuple(text.strip().decode("latin-1") if data is None else data for text, data in segments),
     )
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from calibration import Drift, PhaseTable, Ranks, TransmissionMatrix, drive_for
+from calibration import Drift, PhaseTable, Ranks, TransmissionMatrix, drift_of, drive_for
 from devices import Drifting, FunctionDevice, Noisy
 from simulators import ScatteringMedium
 
@@ -35,7 +35,7 @@ def test_matrix_to_its_noise_limit_and_the_enhancement_that_it_predicts():
     truth = medium.transmission_matrix
     measured = correlation(found.matrix, truth)
     # The stated fidelity is that against the truth; dark references scatter more.
-    assert np.median(measured) == pytest.approx(np.median(found.fidelity_noise), abs=0.03)
+    assert np.median(measured) == pytest.approx(np.median(found.fidelity_noise), abs=0.04)
     assert np.median(found.fidelity_amplitude) == pytest.approx(np.pi / 4, abs=0.03)
     focus = np.mod(-np.angle(found.matrix), 2 * np.pi)
     with medium as device:
@@ -122,8 +122,6 @@ def test_decorrelation_of_answers_that_forget():
     for _ in range(rounds - 1):
         step = np.sqrt(1 - keep**2) * rng.normal(size=(30, 40))
         states.append(keep * states[-1] + step)
-    from calibration import drift_of
-
     answers = np.array(states)[:, None] + 0.5 * rng.normal(size=(rounds, 2, 30, 40))
     found = drift_of(answers, spacing)
     assert found.decorrelation_queries == pytest.approx(time, rel=0.1)

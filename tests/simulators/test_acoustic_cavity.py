@@ -102,7 +102,12 @@ def test_amplitude_decays_to_1_over_e_in_quality_periods_over_pi():
     # per period, at which a cosine is at least 0.9993.
     quality = 30.0
     cavity = AcousticCavity(
-        n_inputs=1, n_outputs=1, top_frequency=200.0, band=(180.0, 200.0), quality=quality, ideal=True
+        n_inputs=1,
+        n_outputs=1,
+        top_frequency=200.0,
+        band=(180.0, 200.0),
+        quality=quality,
+        ideal=True,
     )
     (f,) = cavity.mode_frequencies
     assert f == pytest.approx(343 / 1.8)

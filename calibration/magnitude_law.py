@@ -1,0 +1,174 @@
+"""The law of a linear wave read by its magnitude: |H x + b|."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from calibration._checks import table, whole
+from calibration.features import folds_of, held_out_r2
+from calibration.structure import Block
+
+__all__ = ["MagnitudeLaw", "fit_magnitude_law"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MagnitudeLaw:
+    """Least-squares fit of ``y_k = |sum_j H_kj x_j + b_k|``.
+
+    Attributes
+    ----------
+    outputs : tuple of int
+        The outputs that were fitted.
+    matrix : ndarray of shape (fitted outputs, n_inputs), complex
+        H, each row up to a phase; 0 for inputs that were left out.
+    offset : ndarray of shape (fitted outputs,), complex
+        b, with the same phase.
+    pooled_r2 : float
+        Held out, pooled over the outputs.
+    r2 : ndarray of shape (fitted outputs,)
+    worst_rows_share : float
+        Share of the squared error in the worst hundredth of the rows: near 0.01 if all are
+        alike, and large if a few rows went wrong.
+    """
+
+    outputs: tuple[int, ...]
+    matrix: Array
+    offset: Array
+    pooled_r2: float
+    r2: Array
+    worst_rows_share: float
+
+    def __call__(self, drives: Array) -> Array:
+        """Return what the law answers to drives, (rows, fitted outputs)."""
+        answers: Array = np.abs(drives @ self.matrix.T + self.offset)
+        return answers
+
+
+def fit_magnitude_law(
+    drives: Array,
+    answers: Array,
+    blocks: Sequence[Block] | None = None,
+    *,
+    folds: int = 5,
+    fit_rows: int = 1500,
+    seed: int = 0,
+) -> MagnitudeLaw:
+    """Fit ``|H x + b|`` to outputs, each over the inputs of its block.
+
+    The square of the law is a quadratic form of rank 2 in (x, 1). Its matrix comes from a linear
+    fit to the squared answers; its two strongest eigenvectors, real and imaginary part of the
+    row, start a Levenberg-Marquardt fit of the magnitudes themselves.
+
+    Parameters
+    ----------
+    drives : ndarray of shape (rows, n_inputs)
+    answers : ndarray of shape (rows, n_outputs)
+        Not negative.
+    blocks : sequence of Block, optional
+        From `find_structure`; None: every output over all inputs.
+    folds : int
+        Parts of the rows, drawn at random; each is judged by a fit to the others.
+    fit_rows : int
+        Most rows that the fit takes: a law of few coefficients needs no more.
+    seed : int
+        Of the parts.
+
+    Raises
+    ------
+    ValueError
+        If an answer is negative or complex, there are no blocks, or the rows are too few.
+    """
+    me = "fit_magnitude_law"
+    drives = table(me, "drives", drives, rows=8)
+    answers = table(me, "answers", answers, rows=8)
+    if blocks is None:
+        everything = [tuple(range(values.shape[1])) for values in (drives, answers)]
+        blocks = [Block(*everything)]
+    if not blocks:
+        raise ValueError(f"{me}: there are no blocks, no output to fit")
+    outputs = tuple(sorted(k for block in blocks for k in block.outputs))
+    if np.iscomplexobj(answers) or answers[:, outputs].min() < 0:
+        raise ValueError(f"{me}: the answers must be real and not negative to be magnitudes")
+    whole(me, "folds", folds, 2)
+    chosen = answers[:, outputs]
+    predicted = np.empty(chosen.shape)
+    for fitted, judged in folds_of(len(drives), folds, seed):
+        law = _fit(drives, answers, blocks, _thinned(fitted, fit_rows))
+        predicted[judged] = np.abs(drives[judged] @ law[0].T + law[1])
+    pooled, each = held_out_r2(chosen, predicted)
+    errors = np.sort(np.sum((chosen - predicted) ** 2, axis=1))[::-1]
+    worst = errors[: max(1, len(errors) // 100)].sum()
+    matrix, offset = _fit(drives, answers, blocks, _thinned(np.arange(len(drives)), fit_rows))
+    return MagnitudeLaw(
+        outputs=outputs,
+        matrix=matrix,
+        offset=offset,
+        pooled_r2=pooled,
+        r2=each,
+        worst_rows_share=float(worst / errors.sum()) if errors.sum() > 0 else 0.0,
+    )
+
+
+def _thinned(rows: Array, most: int) -> Array:
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
+
+
+def _fit(
+    drives: Array, answers: Array, blocks: Sequence[Block], rows: Array
+) -> tuple[Array, Array]:
+    """Return H and b of the outputs in ascending order."""
+    outputs = sorted(k for block in blocks for k in block.outputs)
+    matrix = np.zeros((len(outputs), drives.shape[1]), complex)
+    offset = np.zeros(len(outputs), complex)
+    for block in blocks:
+        inputs = list(block.inputs)
+        terms = (len(inputs) + 1) * (len(inputs) + 2) // 2
+        if len(rows) < 2 * terms:
+            raise ValueError(
+                f"fit_magnitude_law: {len(rows)} rows for the {terms} terms over {len(inputs)} "
+                f"inputs are too few; at least {2 * terms} are needed in a fit"
+            )
+        x = drives[np.ix_(rows, inputs)]
+        for k in block.outputs:
+            row = outputs.index(k)
+            matrix[row, inputs], offset[row] = _fit_one(x, answers[rows, k])
+    return matrix, offset
+
+
+def _fit_one(x: Array, y: Array) -> tuple[Array, complex]:
+    """Return the row of H over these inputs, and b."""
+    scale = float(np.sqrt(np.mean(y**2))) or 1.0
+    size = np.where(np.abs(x).max(axis=0) > 0, np.abs(x).max(axis=0), 1.0)
+    z, y = np.hstack([x / size, np.ones((len(x), 1))]), y / scale
+    n = z.shape[1]
+    i, j = np.triu_indices(n)
+    terms = z[:, i] * z[:, j] * np.where(i == j, 1.0, 2.0)
+    coefficients, *_ = np.linalg.lstsq(terms, y**2, rcond=1e-10)
+    form = np.zeros((n, n))
+    form[i, j] = form[j, i] = coefficients
+    values, vectors = np.linalg.eigh(form)
+    start = vectors[:, -2:] * np.sqrt(np.clip(values[-2:], 1e-6 * max(values[-1], 1e-6), None))
+
+    def fields(parameters: Array) -> Array:
+        return z @ parameters.reshape(n, 2)
+
+    def missed(parameters: Array) -> Array:
+        gap: Array = np.hypot(*fields(parameters).T) - y
+        return gap
+
+    def slope(parameters: Array) -> Array:
+        parts = fields(parameters)
+        unit = parts / np.maximum(np.hypot(*parts.T), 1e-9)[:, None]
+        return (z[:, :, None] * unit[:, None, :]).reshape(len(z), 2 * n)
+
+    fit = least_squares(missed, start.ravel(), slope, method="lm", max_nfev=60)
+    found = fit.x.reshape(n, 2) @ [1, 1j] * scale
+    return found[:-1] / size, complex(found[-1])

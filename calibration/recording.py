@@ -1,0 +1,120 @@
+"""Rows that were measured before: CSV files or an HDF5 recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Recording", "read_recording"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """Drives and answers, row by row.
+
+    Attributes
+    ----------
+    drives : ndarray of shape (rows, n_inputs)
+    answers : ndarray of shape (rows, n_outputs)
+    name : str
+        What a verdict calls it.
+    input_unit, output_unit : str
+    """
+
+    drives: Array
+    answers: Array
+    name: str = "recording"
+    input_unit: str = "1"
+    output_unit: str = "1"
+
+    def __post_init__(self) -> None:
+        shapes = self.drives.shape, self.answers.shape
+        if any(len(shape) != 2 for shape in shapes) or shapes[0][0] != shapes[1][0]:
+            raise ValueError(
+                f"{self.name}: drives of shape {shapes[0]} and answers of shape {shapes[1]} must be "
+                "two tables with the same number of rows"
+            )
+        for what, values in (("drives", self.drives), ("answers", self.answers)):
+            if not np.isfinite(values).all():
+                row, column = np.argwhere(~np.isfinite(values))[0]
+                raise ValueError(
+                    f"{self.name}: {what} has {values[row, column]} at row {row}, column {column}"
+                )
+
+    def repeats(self) -> list[Array]:
+        """Return the row numbers of each drive that occurs more than once, in order of time."""
+        _, which = np.unique(self.drives, axis=0, return_inverse=True)
+        order = np.argsort(which.ravel(), kind="stable")
+        cuts = np.flatnonzero(np.diff(which.ravel()[order])) + 1
+        return [np.sort(group) for group in np.split(order, cuts) if len(group) > 1]
+
+
+def read_recording(path: str | Path, answers: str | Path | None = None) -> Recording:
+    """Read a recording.
+
+    Parameters
+    ----------
+    path : path
+        An HDF5 file of `devices.Recorded`, or a CSV file of drives without header.
+    answers : path, optional
+        The CSV file of the answers, where the drives are one. Values may be complex (``1+2j``).
+
+    Raises
+    ------
+    ValueError
+        If a file is no such recording; the message names it.
+    OSError
+        If a file cannot be read.
+    """
+    path = Path(path)
+    if answers is None:
+        if path.suffix.lower() not in (".h5", ".hdf5", ".nc"):
+            raise ValueError(
+                f"{path}: a recording is an HDF5 file, or two CSV files, of drives and of answers"
+            )
+        return _from_hdf5(path)
+    tables = [_from_csv(Path(one)) for one in (path, answers)]
+    if np.iscomplexobj(tables[0]):
+        raise ValueError(f"{path}: drives must be real numbers")
+    return Recording(drives=tables[0], answers=tables[1], name=path.resolve().parent.name)
+
+
+def _from_csv(path: Path) -> Array:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    for kind in (float, complex):
+        try:
+            return np.loadtxt(path, delimiter=",", dtype=kind, ndmin=2)
+        except ValueError as error:
+            reason = error
+    raise ValueError(f"{path}: not a table of numbers separated by commas: {reason}")
+
+
+def _from_hdf5(path: Path) -> Recording:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    with h5py.File(path, "r") as file:
+        found: list[h5py.Group] = [file] if "answers" in file else []
+        file.visititems(
+            lambda _, item: found.append(item)
+            if isinstance(item, h5py.Group) and "answers" in item and "drives" in item
+            else None
+        )
+        if not found or "drives" not in found[0]:
+            raise ValueError(f"{path}: it has no group with the tables drives and answers")
+        group = found[0]
+        n = min(len(group["drives"]), len(group["answers"]), len(group.get("row", group["drives"])))
+        return Recording(
+            drives=group["drives"][:n].astype(float),
+            answers=group["answers"][:n],
+            name=str(group.attrs.get("device", path.stem)),
+            input_unit=str(group["drives"].attrs.get("units", "1")),
+            output_unit=str(group["answers"].attrs.get("units", "1")),
+        )

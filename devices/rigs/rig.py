@@ -1,0 +1,144 @@
+"""What all rigs have in common: instruments in order, safe states, flags, monitors, warm-up."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices._checks import number
+from devices.device import Device
+from devices.errors import DeviceError
+from devices.measurement import Flag, Measurement, Purpose
+from devices.rigs.locks import RigLock
+from devices.roles import Instrument, Monitor
+from devices.safety import LabLimits, all_off, exit_on_sigterm
+
+__all__ = ["Rig"]
+
+Array = NDArray[Any]
+_log = logging.getLogger("devices.rigs")
+
+
+class Rig(Device):
+    """Instruments in roles, as one device.
+
+    A rig writes `_measure`, calls `_stand` in its constructor, and reports what happened to its
+    rows with `_flag`. Instruments are opened in their order and made safe in the reverse one.
+
+    Attributes
+    ----------
+    instruments : dict of str to Instrument
+        In the order of opening.
+    monitors : dict of str to Monitor
+        Read once for each call of `acquire`; see `Measurement.readings`.
+    limits : LabLimits
+    """
+
+    instruments: dict[str, Instrument]
+    monitors: dict[str, Monitor]
+    limits: LabLimits
+
+    def _stand(
+        self,
+        instruments: Mapping[str, Any],
+        limits: LabLimits | None,
+        monitors: Mapping[str, Any] | None,
+        warm_up_s: float,
+    ) -> None:
+        self.instruments = dict(instruments)
+        self.monitors = dict(monitors or {})
+        self.limits = limits or LabLimits()
+        self.warm_up_s = number("rig", "warm_up_s", warm_up_s, 0.0, 86_400.0)
+        self._locks = ExitStack()
+        self._opened: dict[str, Instrument] = {}
+        self._warm_at = 0.0
+        self._row_flags: list[NDArray[np.uint8]] = []
+
+    # -- life cycle ----------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        exit_on_sigterm()
+        everything = self.instruments | {f"monitor {k}": m for k, m in self.monitors.items()}
+        try:
+            for one in everything.values():
+                address = getattr(getattr(one, "transport", None), "address", None)
+                if address is not None:
+                    self._locks.enter_context(RigLock(address))
+            for name, one in everything.items():
+                if hasattr(one, "open"):
+                    one.open()
+                if name in self.instruments:
+                    self._opened[name] = one
+        except BaseException:
+            # Those that are open already may be driving; what failed is what the user must see.
+            all_off(self._opened)
+            self._close()
+            raise
+        self._warm_at = time.monotonic() + self.warm_up_s
+
+    def _close(self) -> None:
+        self._opened = {}
+        for one in reversed([*self.instruments.values(), *self.monitors.values()]):
+            if hasattr(one, "close"):
+                try:
+                    one.close()
+                except Exception as error:
+                    _log.error("%s: closing failed: %s", getattr(one, "name", one), error)
+        self._locks.close()
+
+    def _safe(self) -> None:
+        failed = [(name, error) for name, error in all_off(self._opened) if error is not None]
+        if failed:
+            raise DeviceError(
+                f"{self.spec.name}: could not be switched off: "
+                + "; ".join(f"{name}: {error}" for name, error in failed)
+                + ". Switch it off by hand, all others are off"
+            ) from failed[0][1]
+
+    def hold(self) -> None:
+        """Pause in a state that keeps the thermal equilibrium; `safe` switches off.
+
+        Raises
+        ------
+        DeviceError
+            If an instrument cannot.
+        """
+        with self._lock:
+            failed = [(n, e) for n, e in all_off(self._opened, "hold") if e is not None]
+            if failed:
+                raise DeviceError(
+                    f"{self.spec.name}: {failed[0][0]} cannot hold: {failed[0][1]}"
+                ) from failed[0][1]
+
+    # -- measuring -----------------------------------------------------------------------------
+
+    def _acquire(self, drives: Array, purpose: Purpose) -> Measurement:
+        with self._lock:
+            if (left := self._warm_at - time.monotonic()) > 0:
+                _log.info("%s: warming up for %.0f s", self.spec.name, left)
+                time.sleep(left)
+            self._row_flags = []
+            readings = {name: float(one.read()) for name, one in self.monitors.items()}
+            measured = super()._acquire(drives, purpose)
+            flags = measured.flags.copy()
+            if self._row_flags:
+                flags |= np.concatenate(self._row_flags)
+            return replace(measured, flags=flags, readings=readings)
+
+    def _flag(self, n_rows: int, **events: Any) -> None:
+        """Report, at the end of a `_measure` that worked, which rows were SATURATED or CLIPPED."""
+        flags = np.zeros(n_rows, np.uint8)
+        for name, rows in events.items():
+            flags[np.asarray(rows, bool)] |= np.uint8(Flag[name.upper()])
+        self._row_flags.append(flags)
+
+    def settings(self) -> dict[str, Any]:
+        """Return identity and settings of every instrument, as read back; for the record."""
+        return {name: one.settings() for name, one in self._opened.items()}

@@ -1,0 +1,252 @@
+"""A generator and a digitizer around anything that carries a wave."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices._checks import number, one_of, whole
+from devices.errors import DeviceError, LimitError, ReplyTimeout
+from devices.rigs.rig import Rig
+from devices.rigs.signals import SignalMaker, SignalReader
+from devices.roles import Digitizer, Record, Source
+from devices.safety import LabLimits
+from devices.spec import DeviceSpec
+
+__all__ = ["WaveformRig"]
+
+Array = NDArray[Any]
+
+
+class WaveformRig(Rig):
+    """Tones, time bins or samples out; amplitudes of tones, energies of time bins, samples in.
+
+    For every upload: check the complete waveform against the limits, load it, arm the digitizer
+    and see it armed, fire, see a new capture, fetch, and read the steady part. Volts are volts:
+    range and scale are fixed for the run, no row is normalised.
+
+    Parameters
+    ----------
+    source : Source
+        Plays; its ``sample_rate_hz`` and range are set by the rig.
+    digitizer : Digitizer
+        Captures, triggered by the source; time 0 is the trigger.
+    n_inputs : int
+        Width of a drive.
+    n_outputs : int or None
+        Width of an answer; None takes all that there is to read.
+    input, output : {"tones", "bins", "waveform"}
+        See `SignalMaker` and `SignalReader`.
+    answers : {"magnitude", "complex"}
+        Of tones.
+    listen : {"driven", "products", "all"}
+        Which bins are read: the driven tones, those in the band between them, or both.
+    sample_rate_hz : float
+        Of the generator.
+    band_hz : (float, float)
+        Lowest and highest frequency.
+    window_samples : int
+        Analysed samples of the generator; tones lie on whole bins of it.
+    settle_samples : int
+        Played before the window, for the transient to die away: calibrate it.
+    lead_samples, ramp_samples : int
+        Silence before and behind a row; rise of the signal at its start.
+    volts_per_input : float
+        Amplitude in V, at the generator, of a full input.
+    full_scale_v : float or None
+        Fixed range (peak) of the generator; None is the largest that a legal row can reach.
+    delay_s : float
+        From the trigger to the first sample at the digitizer (deskew); calibrate it.
+    rows_per_shot : int
+        Rows in one upload.
+    capture : {"record", "segments"}
+        Whether the rows of an upload are played as one waveform into one long record, or one by
+        one into the segments of the digitizer's memory.
+    attempts : int
+        How often one row is tried.
+    trigger_s : float
+        Longest wait for a trigger, beside the time that is played.
+    limits : LabLimits, optional
+        The laboratory's.
+    instruments : mapping, optional
+        All instruments in the order of opening, where there are more than these two: an
+        amplifier that is muted before the generator stands behind it.
+    monitors, warm_up_s, name
+        See `Rig`.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of its range.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        digitizer: Digitizer,
+        *,
+        n_inputs: int = 64,
+        n_outputs: int | None = None,
+        input: Literal["tones", "bins", "waveform"] = "tones",
+        output: Literal["tones", "bins", "waveform"] = "tones",
+        answers: Literal["magnitude", "complex"] = "magnitude",
+        listen: Literal["driven", "products", "all"] = "driven",
+        sample_rate_hz: float = 16_000.0,
+        band_hz: Sequence[float] = (200.0, 1200.0),
+        window_samples: int = 1024,
+        settle_samples: int = 1024,
+        lead_samples: int = 16,
+        ramp_samples: int = 0,
+        volts_per_input: float = 0.05,
+        full_scale_v: float | None = None,
+        delay_s: float = 0.0,
+        rows_per_shot: int = 1,
+        capture: Literal["record", "segments"] = "record",
+        attempts: int = 3,
+        trigger_s: float = 2.0,
+        limits: LabLimits | None = None,
+        instruments: Mapping[str, Any] | None = None,
+        monitors: Mapping[str, Any] | None = None,
+        warm_up_s: float = 0.0,
+        name: str = "waveform-rig",
+    ) -> None:
+        self._maker = SignalMaker(
+            name,
+            input,
+            whole(name, "n_inputs", n_inputs, 1),
+            len(source.channels),
+            sample_rate_hz,
+            band_hz=band_hz,
+            window=window_samples,
+            settle=settle_samples,
+            lead=lead_samples,
+            ramp=ramp_samples,
+            volts_per_input=volts_per_input,
+        )
+        self._reader = SignalReader(
+            name,
+            output,
+            self._maker,
+            len(digitizer.channels),
+            listen=listen,
+            band_hz=band_hz,
+            n_outputs=n_outputs,
+            answers=answers,
+        )
+        self._source, self._digitizer = source, digitizer
+        self._segmented = one_of(name, "capture", capture, ("record", "segments")) == "segments"
+        self._rows = whole(name, "rows_per_shot", rows_per_shot, 1, 1000)
+        self._delay_s = number(name, "delay_s", delay_s, -1.0, 1.0)
+        self._trigger_s = number(name, "trigger_s", trigger_s, 0.0, 3600.0, above=True)
+        worst = self._maker.worst_peak_v
+        self.full_scale_v = number(
+            name, "full_scale_v", worst if full_scale_v is None else full_scale_v, 0.0, above=True
+        )
+        self._row_s = self._maker.row_samples / sample_rate_hz
+        self.spec = DeviceSpec(
+            name=name,
+            n_inputs=n_inputs,
+            n_outputs=self._reader.n_outputs,
+            low=self._maker.low,
+            high=1.0,
+            domain="tones" if input == "tones" else "amplitude",
+            output_unit="V**2" if output == "bins" else "V",
+            output_dtype=self._reader.dtype,
+            seconds_per_query=self._row_s,
+            max_batch=self._rows,
+            attempts=attempts,
+        )
+        self._stand(
+            instruments or {source.name: source, digitizer.name: digitizer},
+            limits,
+            monitors,
+            warm_up_s,
+        )
+
+    def waveforms(self, drives: Any) -> Array:
+        """Return what would be played, (n_rows, n_channels, n_samples) in V; drives nothing."""
+        return self._maker.make(self.spec.check_drives(drives))
+
+    def _open(self) -> None:
+        together = 1 if self._segmented else self._rows
+        points = together * self._maker.row_samples
+        self._source.prepare(self._maker.rate_hz, self.full_scale_v, points)
+        tail_s = max(0.0, self._delay_s)
+        self._digitizer.prepare(
+            together * self._row_s + tail_s, self._rows if self._segmented else 1
+        )
+        super()._open()
+
+    def _measure(self, drives: Array) -> Array:
+        made = self._maker.make(drives)
+        volts, clipped = self.limits.applied(made, 1 / self._maker.rate_hz)
+        beyond = np.abs(volts) > self.full_scale_v * (1 + 1e-9)
+        if beyond.any():
+            row, channel, sample = (int(i) for i in np.argwhere(beyond)[0])
+            raise LimitError(
+                f"{self.spec.name}: channel {channel}, sample {sample}: "
+                f"{volts[row, channel, sample]:.6g} V is beyond full_scale_v = "
+                f"{self.full_scale_v:g} V; nothing was sent. Raise full_scale_v or lower "
+                "volts_per_input",
+                failed_row=row,
+            )
+        # A batch shorter than an upload is filled up with silence: the lengths stay the same.
+        fill = np.zeros((self._rows - len(volts), *volts.shape[1:]))
+        shots = np.concatenate([volts, fill])
+        with self._source.step(), self._digitizer.step():
+            records = self._shoot_segments(shots) if self._segmented else self._shoot(shots)
+        return self._read(records, len(drives), clipped)
+
+    def _shoot(self, shots: Array) -> list[Record]:
+        """Play all rows as one waveform into one record."""
+        self._source.load(np.concatenate(list(shots), axis=1))
+        self._digitizer.arm()
+        self._source.fire()
+        self._digitizer.wait(self._rows * self._row_s + self._trigger_s)
+        return self._digitizer.fetch()
+
+    def _shoot_segments(self, shots: Array) -> list[Record]:
+        """Load all rows, arm once for all segments, and play row by row."""
+        for slot, row in enumerate(shots):
+            self._source.load(row, slot)
+        self._digitizer.arm()
+        for slot in range(len(shots)):
+            self._source.select(slot)
+            self._source.fire()
+            time.sleep(self._row_s)  # the burst must end before the next one is chosen
+        self._digitizer.wait(self._row_s + self._trigger_s)
+        return self._digitizer.fetch()
+
+    def _read(self, records: list[Record], n_rows: int, clipped: NDArray[np.int64]) -> Array:
+        expected = self._rows if self._segmented else 1
+        if len(records) != expected:
+            raise ReplyTimeout(f"{self.spec.name}: {len(records)} of {expected} captures came")
+        answers, full = [], np.zeros(n_rows, bool)
+        for row in range(n_rows):
+            record = records[row if self._segmented else 0]
+            start = self._delay_s + (self._maker.lead + self._maker.settle) / self._maker.rate_hz
+            if not self._segmented:
+                start += row * self._row_s
+            try:
+                answer, full[row] = self._reader.read(record, start)
+            except ValueError as error:
+                raise DeviceError(
+                    f"{self.spec.name}: row {row}: {error}; check points, delay_s and the "
+                    "digitizer's time base"
+                ) from error
+            answers.append(answer)
+        self._flag(n_rows, saturated=full, clipped=clipped > 0)
+        return np.stack(answers)
+
+    def samples_per_row(self) -> int:
+        """Return the generator's samples for one row, silence included."""
+        return self._maker.row_samples
+
+    def crest_headroom_db(self) -> float:
+        """Return how far the range is above what any legal row can reach, in dB."""
+        return 20 * math.log10(self.full_scale_v / self._maker.worst_peak_v)
