@@ -96,8 +96,8 @@ class Digitizer(Instrument, Protocol):
 
     channels: tuple[int, ...]
 
-    def prepare(self, duration_s: float, segments: int = 1) -> None:
-        """Fix length and number of captures for the run; called before `open`."""
+    def prepare(self, duration_s: float, segments: int, least_rate_hz: float) -> None:
+        """Fix length, number and least rate of captures for the run; called before `open`."""
 
     def arm(self) -> None:
         """Get ready for a trigger, and check that it is."""

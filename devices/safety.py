@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from types import FrameType
 from typing import Any, Literal
@@ -140,20 +140,18 @@ class LabLimits:
             self._refuse("sum_v", sums > self.sum_v * _ROUNDING, sums, "V", self.sum_v, "all")
         if self.slew_v_per_s is not None:
             self._check_slew(there, step_s, before, to_rest)
-        for name, value in (
-            ("rms_v", lambda: np.sqrt((there**2).mean(axis=2, keepdims=True))),
-            ("dc_v", lambda: np.abs(there.mean(axis=2, keepdims=True))),
-            ("duty", lambda: (np.abs(there) > self.duty_above_v).mean(axis=2, keepdims=True)),
-        ):
+        means: dict[str, Callable[[], Array]] = {
+            "rms_v": lambda: np.sqrt((there**2).mean(axis=2, keepdims=True)),
+            "dc_v": lambda: np.abs(there.mean(axis=2, keepdims=True)),
+            "duty": lambda: (np.abs(there) > self.duty_above_v).mean(axis=2, keepdims=True),
+        }
+        for name, mean in means.items():
             if (limit := getattr(self, name)) is not None:
-                found = value()
-                unit = "" if name == "duty" else "V"
+                found, unit = mean(), "" if name == "duty" else "V"
                 self._refuse(name, found > limit * _ROUNDING, found, unit, limit, sample=False)
         return (there / self.amplifier_gain if clipped.any() else np.asarray(volts)), clipped
 
-    def _check_slew(
-        self, there: Array, step_s: float, before: Array | None, to_rest: bool
-    ) -> None:
+    def _check_slew(self, there: Array, step_s: float, before: Array | None, to_rest: bool) -> None:
         assert self.slew_v_per_s is not None
         first = np.zeros((*there.shape[:2], 1))
         if before is not None:

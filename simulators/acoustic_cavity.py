@@ -61,7 +61,7 @@ class AcousticCavity(AcousticBox):
         Width of a drive and of an answer.
     setting : {"measured-like", "rich"}
         Defaults of what is left at None: a weakly non-linear cavity like those measured, or one
-        that no affine map comes near. Both are described by `SETTINGS`.
+        that no affine map comes near; see `SETTINGS`.
     input : {"tones", "waveform", "bins"}
         What an input is. Samples are legal in [-1, 1], amplitudes in [0, 1].
     output : {"tones", "waveform", "bins"}
@@ -115,9 +115,9 @@ class AcousticCavity(AcousticBox):
         Standard deviation of white noise on the samples of a microphone, in the pressure's unit.
         The quadratures of a tone get ``noise sqrt(2 / n_window)``.
     seed : int
-        Of the positions, of the spread and, each apart, of the noise.
+        Of positions, spread and noise, each apart.
     ideal : bool
-        True switches off the noise and the response of loudspeakers and microphones.
+        Whether there is no noise, and loudspeakers and microphones are flat.
 
     Attributes
     ----------
@@ -125,10 +125,8 @@ class AcousticCavity(AcousticBox):
         In Hz, ascending; and Q.
     mode_numbers : ndarray of shape (n_modes, 2)
         The pairs (m, n).
-    tone_frequencies : ndarray of shape (n_inputs,)
-        In Hz; empty unless inputs are tones.
-    output_frequencies : ndarray of shape (n_outputs,)
-        The same of the outputs; and `output_microphones` the microphone of each.
+    tone_frequencies, output_frequencies : ndarray of shape (n_inputs,), (n_outputs,)
+        In Hz; empty unless they are tones. `output_microphones` is the microphone of each output.
     speakers, microphones, scatterers : ndarray of shape (count, 2)
         Positions in m; sample_rate, n_window and n_settle are as given, or chosen.
     gain, reference_pressure, coupling : float

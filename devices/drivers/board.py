@@ -134,7 +134,7 @@ class Board:
         return self.transport.step()
 
     def configure(self) -> None:
-        """Outputs off, then watchdog, timing and limits, each compared with what was taken."""
+        """Switch off, set watchdog, timing and limits, and compare with what was taken."""
         facts = self._known()
         low = 0 if self._low is None else whole(self.name, "low_code", self._low, 0, facts.top_code)
         high = facts.top_code
@@ -173,23 +173,14 @@ class Board:
             If the board refuses.
         """
         facts = self._known()
-        rows = np.asarray(codes)
-        if rows.ndim != 2 or rows.shape[1] != facts.n_dac:
-            raise LimitError(
-                f"{self.name}: codes have shape {rows.shape}, expected (rows, {facts.n_dac})"
-            )
-        if ((rows < 0) | (rows > facts.top_code) | (rows != np.rint(rows))).any():
-            raise LimitError(
-                f"{self.name}: codes must be whole numbers from 0 to {facts.top_code}, got "
-                f"{rows.min():g} to {rows.max():g}; nothing was sent"
-            )
+        rows = self._legal(codes)
         volts = np.empty((len(rows), facts.n_adc))
         saturated = np.empty(len(rows), bool)
         seconds = facts.n_adc * self.conversions * 2e-5 + self.settle_us * 1e-6
         size = max(1, min(facts.rows_per_frame, int(0.5 / seconds) if seconds else len(rows)))
         form = np.dtype([("flags", "u1"), ("adc", "<u2", (facts.n_adc,))])
         for start in range(0, len(rows), size):
-            part = rows[start : start + size].astype("<u2")
+            part = rows[start : start + size]
             answer = self.ask(Op.MEASURE, struct.pack("<H", len(part)) + part.tobytes())
             if len(answer) != 2 + form.itemsize * len(part) or (
                 int.from_bytes(answer[:2], "little") != len(part)
@@ -199,6 +190,12 @@ class Board:
             volts[start : start + size] = self._volts(got["adc"])
             saturated[start : start + size] = got["flags"] & 1
         return volts, saturated
+
+    def write(self, codes: NDArray[Any]) -> None:
+        """Put one row of codes, (n_dac,), on the DACs, and compare what the board reads back."""
+        payload = self._legal(np.asarray(codes)[None]).tobytes()
+        if self.ask(Op.WRITE, payload) != payload:
+            raise DeviceError(f"{self.name}: the DACs read back other codes than were written")
 
     def read(self) -> NDArray[np.float64]:
         """Return the ADC readings now, (n_adc,), in V."""
@@ -266,6 +263,20 @@ class Board:
         if answered != operation | Op.ANSWER:
             raise DeviceError(f"{self.name}: operation 0x{operation:02X}, answer 0x{answered:02X}")
         return content
+
+    def _legal(self, codes: NDArray[Any]) -> NDArray[np.uint16]:
+        facts = self._known()
+        rows = np.asarray(codes)
+        if rows.ndim != 2 or rows.shape[1] != facts.n_dac:
+            raise LimitError(
+                f"{self.name}: codes have shape {rows.shape}, expected (rows, {facts.n_dac})"
+            )
+        if ((rows < 0) | (rows > facts.top_code) | (rows != np.rint(rows))).any():
+            raise LimitError(
+                f"{self.name}: codes must be whole numbers from 0 to {facts.top_code}, got "
+                f"{rows.min():g} to {rows.max():g}; nothing was sent"
+            )
+        return rows.astype("<u2")
 
     def _volts(self, words: NDArray[Any]) -> NDArray[np.float64]:
         facts = self._known()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from devices.errors import ShortTransfer
 
@@ -47,7 +47,8 @@ class BoardFacts:
         if len(payload) < _HELLO.size:
             raise ShortTransfer(f"a greeting of {len(payload)} bytes, expected {_HELLO.size}")
         name = payload[_HELLO.size :].decode("ascii", "replace")
-        return cls(*_HELLO.unpack_from(payload), name)
+        numbers: tuple[Any, ...] = _HELLO.unpack_from(payload)
+        return cls(*(*numbers, name))
 
     def pack(self) -> bytes:
         """Write the answer to HELLO; for boards in software."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -20,6 +21,7 @@ _RUNNING = 8  # bit of the operation status condition register
 _WORD = 1  # as the preamble writes it
 # The converters have 8 bits, shifted up to 16; zero is a hole, a sample that was not taken.
 _HIGHEST, _LOWEST, _HOLE = 0xFF00, 0x01FF, 0x0000
+_BEHIND_TRIGGER = 0.89  # of the screen: the reference on the left is a division from the edge
 _POLL_S = 0.001
 _ARMING_S = 5.0
 _TYPES = {"normal": "NORMal", "hresolution": "HRESolution"}
@@ -50,7 +52,7 @@ class InfiniiVision(ScpiInstrument):
     acquisition : {"normal", "hresolution"}
         ``hresolution`` averages neighbouring samples inside the instrument.
     points : int or None
-        Length of a record; None takes as many as there are.
+        Length of a record; None takes what the rig's least rate asks for.
     trigger_source : str
         ``EXTernal`` or ``CHANnel<n>``; at a rising edge through `trigger_level_v`.
     trigger_level_v : float
@@ -107,12 +109,14 @@ class InfiniiVision(ScpiInstrument):
         self._trigger = trigger_source
         self._level = number(name, "trigger_level_v", trigger_level_v, -100, 100)
         self._reference = reference_10mhz
-        self._duration_s, self._segments = 0.0, 1
+        self._duration_s, self._segments, self._least_points = 0.0, 1, 100.0
 
-    def prepare(self, duration_s: float, segments: int = 1) -> None:
-        """Fix the length of a record in s, from the trigger on, and the number of segments."""
-        self._duration_s = number(self.name, "duration_s", duration_s, 0.0, 1e4, above=True)
+    def prepare(self, duration_s: float, segments: int, least_rate_hz: float) -> None:
+        """Fix the run's records: length in s from the trigger on, number, and least rate."""
+        number(self.name, "duration_s", duration_s, 0.0, 1e4, above=True)
+        self._duration_s = duration_s / _BEHIND_TRIGGER
         self._segments = whole(self.name, "segments", segments, 1, 1000)
+        self._least_points = max(100.0, self._duration_s * least_rate_hz)
 
     def configure(self) -> None:
         """Write every setting of the run and read back what the instrument may round."""
@@ -157,12 +161,12 @@ class InfiniiVision(ScpiInstrument):
             ":WAVeform:BYTeorder LSBFirst",
             ":WAVeform:UNSigned ON",
             ":WAVeform:POINts:MODE RAW",
-            f":WAVeform:POINts {self._points or 'MAXimum'}",
+            f":WAVeform:POINts {self._points or _allowed_points(self._least_points)}",
         )
         set_s = self.number(":TIMebase:RANGe?")
         if set_s < self._duration_s * (1 - 1e-6):
             raise DeviceError(
-                f"{self.name}: the record is {set_s:g} s long, {self._duration_s:g} s are needed"
+                f"{self.name}: the screen is {set_s:g} s wide, {self._duration_s:g} s are needed"
             )
         self._read_back["SRATe"] = self.number(":ACQuire:SRATe?")
         self._read_back["ACQuire:TYPE"] = self._type
@@ -246,6 +250,12 @@ class InfiniiVision(ScpiInstrument):
     def off(self) -> None:
         """Stop capturing."""
         self.send(":STOP")
+
+
+def _allowed_points(least: float) -> int:
+    """Return the number of points that the instrument allows, at least as many as asked for."""
+    size = 10 ** math.floor(math.log10(least))
+    return int(next(k * size for k in (1, 2, 5, 10) if k * size >= least))
 
 
 def _each(value: float | Sequence[float], n: int) -> list[Any]:

@@ -64,7 +64,7 @@ class Keysight33500(ScpiInstrument):
         **link: Any,
     ) -> None:
         super().__init__(address, name=name, idn=idn, **link)
-        if not (isinstance(load_ohm, (int, float)) and 1 <= load_ohm):
+        if not (isinstance(load_ohm, (int, float)) and load_ohm >= 1):
             raise ValueError(f"{name}: load_ohm={load_ohm!r} must be 1 to 10000, or inf")
         self.load_ohm = float(load_ohm)
         self.channels = tuple(channels)
@@ -77,16 +77,24 @@ class Keysight33500(ScpiInstrument):
         self._loaded: set[int] = set()
 
     def prepare(self, sample_rate_hz: float, full_scale_v: float, points: int) -> None:
-        """Fix the run's rate in Hz, range (peak, in V at the load) and length in samples."""
+        """Fix the run's rate in Hz, range (peak, in V at the load) and length in samples.
+
+        The range is rounded up to what the instrument can be set to, see `full_scale_v`.
+        """
         self.sample_rate_hz = number(
             self.name, "sample_rate_hz", sample_rate_hz, 1e-6, 1e9, above=True
         )
         highest = 10.0 if math.isinf(self.load_ohm) else 10 * self.load_ohm / (50 + self.load_ohm)
-        self.full_scale_v = number(self.name, "full_scale_v", full_scale_v, 0.5e-3, highest)
+        number(self.name, "full_scale_v", full_scale_v, 0.5e-3, highest)
+        # The instrument keeps four digits; it must not be the one who rounds. Even ones, so that
+        # half of the peak-to-peak value, which is the limit, has four digits too.
+        digit = 10.0 ** (math.floor(math.log10(2 * full_scale_v)) - 3)
+        steps = math.ceil(full_scale_v / digit - 1e-9)
+        self.full_scale_v = min(highest, float(f"{steps * digit:.12g}"))
         self._points = points
 
     def configure(self) -> None:
-        """Outputs off; load, then volts, then limits; rate, filter, trigger; all read back."""
+        """Switch off; set load, volts, limits, rate, filter and trigger; read all back."""
         if not self.sample_rate_hz:
             raise DeviceError(f"{self.name}: prepare() was not called, rate and volts are not set")
         self._loaded.clear()

@@ -65,7 +65,8 @@ class Rig(Device):
 
     def _open(self) -> None:
         exit_on_sigterm()
-        everything = self.instruments | {f"monitor {k}": m for k, m in self.monitors.items()}
+        everything: dict[str, Any] = dict(self.instruments)
+        everything |= {f"monitor {name}": one for name, one in self.monitors.items()}
         try:
             for one in everything.values():
                 address = getattr(getattr(one, "transport", None), "address", None)
@@ -119,11 +120,15 @@ class Rig(Device):
 
     # -- measuring -----------------------------------------------------------------------------
 
+    def _check(self, drives: Array) -> None:
+        """Raise `LimitError` for rows that the laboratory's limits refuse; drives nothing."""
+
     def _acquire(self, drives: Array, purpose: Purpose) -> Measurement:
         with self._lock:
             if (left := self._warm_at - time.monotonic()) > 0:
                 _log.info("%s: warming up for %.0f s", self.spec.name, left)
                 time.sleep(left)
+            self._check(drives)
             self._row_flags = []
             readings = {name: float(one.read()) for name, one in self.monitors.items()}
             measured = super()._acquire(drives, purpose)

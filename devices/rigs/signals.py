@@ -18,6 +18,9 @@ Array = NDArray[Any]
 #: What an input, or an output, may be.
 KINDS = ("tones", "bins", "waveform")
 
+_WHOLE = 1e-9  # how near a window must be to whole samples to be taken as such
+_CACHED = 64
+
 
 def tone_bins(owner: str, n: int, band_hz: Any, rate_hz: float, window: int) -> NDArray[np.int_]:
     """Return n evenly spread bins of a window of `window` samples, inside the band.
@@ -169,7 +172,9 @@ class SignalReader:
         else:
             each = maker.window if n_outputs is None else math.ceil(n_outputs / n_channels)
         room = each * n_channels
-        self.n_outputs = whole(owner, "n_outputs", room if n_outputs is None else n_outputs, 1, room)
+        self.n_outputs = whole(
+            owner, "n_outputs", room if n_outputs is None else n_outputs, 1, room
+        )
         self._each, self._cache = each, {}  # type: tuple[int, dict[Any, Array]]
 
     @property
@@ -206,9 +211,9 @@ class SignalReader:
         if self.kind == "tones":
             key = (count, round(late_s * 1e12), step_s)
             if key not in self._cache:
-                hertz = self.bins * (self._maker.rate_hz / self._maker.window)
-                times = late_s + np.arange(count) * step_s
-                self._cache = {key: 2 / count * np.exp(-2j * np.pi * np.outer(times, hertz))}
+                if len(self._cache) >= _CACHED:
+                    self._cache.clear()
+                self._cache[key] = self._projection(count, late_s, step_s)
             tones = part @ self._cache[key]
             return (tones if self._complex else np.abs(tones)).ravel()
         edges = np.arange(self._each + 1) * count // self._each
@@ -216,6 +221,21 @@ class SignalReader:
             return part[:, edges[1:] - 1].ravel()
         sums = np.add.reduceat(part**2, edges[:-1], axis=1)
         return (sums / np.diff(edges)).ravel()
+
+    def _projection(self, count: int, late_s: float, step_s: float) -> Array:
+        """Return what samples are multiplied with, (count, n_bins): amplitudes of the tones."""
+        bin_hz = self._maker.rate_hz / self._maker.window
+        times = late_s + np.arange(count) * step_s
+        if abs(count * step_s * bin_hz - 1) < _WHOLE:
+            return 2 / count * np.exp(-2j * np.pi * np.outer(times, self.bins * bin_hz))
+        # The window is not a whole number of the digitizer's samples: a least-squares fit of all
+        # tones together, so that none leaks into another.
+        bins = np.union1d(self.bins, self._maker.bins)
+        angles = 2 * np.pi * bin_hz * np.outer(times, bins)
+        model = np.concatenate([np.cos(angles), np.sin(angles), np.ones((count, 1))], axis=1)
+        inverse = np.linalg.solve(model.T @ model, model.T)
+        amplitudes = inverse[: len(bins)] - 1j * inverse[len(bins) : 2 * len(bins)]
+        return amplitudes[np.searchsorted(bins, self.bins)].T
 
     @staticmethod
     def _heard(owner: str, listen: str, maker: SignalMaker, band_hz: Any) -> NDArray[np.int_]:

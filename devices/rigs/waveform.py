@@ -22,6 +22,10 @@ __all__ = ["WaveformRig"]
 
 Array = NDArray[Any]
 
+# Samples of the digitizer per sample of the generator, at least: the held steps of the one are
+# seen by the other, and neighbouring samples average its noise.
+_OVERSAMPLING = 4
+
 
 class WaveformRig(Rig):
     """Tones, time bins or samples out; amplitudes of tones, energies of time bins, samples in.
@@ -178,13 +182,23 @@ class WaveformRig(Rig):
         self._source.prepare(self._maker.rate_hz, self.full_scale_v, points)
         tail_s = max(0.0, self._delay_s)
         self._digitizer.prepare(
-            together * self._row_s + tail_s, self._rows if self._segmented else 1
+            together * self._row_s + tail_s,
+            self._rows if self._segmented else 1,
+            _OVERSAMPLING * self._maker.rate_hz,
         )
         super()._open()
 
-    def _measure(self, drives: Array) -> Array:
-        made = self._maker.make(drives)
-        volts, clipped = self.limits.applied(made, 1 / self._maker.rate_hz)
+    def _check(self, drives: Array) -> None:
+        for start in range(0, len(drives), self._rows):
+            try:
+                self._checked(drives[start : start + self._rows])
+            except LimitError as error:
+                error.failed_row = start + (error.failed_row or 0)
+                raise
+
+    def _checked(self, drives: Array) -> tuple[Array, NDArray[np.int64]]:
+        """Return the volts that may be sent, and how many samples of each row were clipped."""
+        volts, clipped = self.limits.applied(self._maker.make(drives), 1 / self._maker.rate_hz)
         beyond = np.abs(volts) > self.full_scale_v * (1 + 1e-9)
         if beyond.any():
             row, channel, sample = (int(i) for i in np.argwhere(beyond)[0])
@@ -195,6 +209,10 @@ class WaveformRig(Rig):
                 "volts_per_input",
                 failed_row=row,
             )
+        return volts, clipped
+
+    def _measure(self, drives: Array) -> Array:
+        volts, clipped = self._checked(drives)
         # A batch shorter than an upload is filled up with silence: the lengths stay the same.
         fill = np.zeros((self._rows - len(volts), *volts.shape[1:]))
         shots = np.concatenate([volts, fill])

@@ -9,7 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
+from pnn.cli.bench import bench
+from pnn.cli.calibration import add_calibration
 from pnn.cli.errors import EXIT_CODES, reported
+from pnn.cli.rig import rig as rig_verbs
+from pnn.cli.rig import rig_device
 
 __all__ = ["app", "main"]
 
@@ -23,6 +27,9 @@ app = typer.Typer(
 )
 log = typer.Typer(no_args_is_help=True, help="Look at run files.")
 app.add_typer(log, name="log")
+app.add_typer(rig_verbs, name="rig")
+app.add_typer(bench, name="bench")
+add_calibration(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -49,6 +56,12 @@ def train(
     device: Annotated[
         str | None, typer.Option(help="Another device: NAME?key=value&..., or a TOML file.")
     ] = None,
+    rig: Annotated[
+        str | None, typer.Option(help="A rig file (rig.toml) instead of --device.")
+    ] = None,
+    mode: Annotated[
+        str, typer.Option(help="With --rig: real, sim or replay.")
+    ] = "real",
     rule: Annotated[
         str | None, typer.Option(help="phyll, forward-forward, mono-forward or readout.")
     ] = None,
@@ -79,6 +92,8 @@ def train(
         from pnn.report import plan_text, result_text, summary
 
         settings = load_config(config)
+        if rig is not None:
+            device = rig_device(rig, mode, device)
         changes: dict[str, Any] = {
             "run": {"seed": seed, "seeds": seeds, "out": out, "threads": threads, "record": record},
             "training": {"epochs": epochs},

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.bench.scpi import Parameters
 from simulators.bench.syntax import block
-from simulators.bench.values import NOT_A_NUMBER, ScpiError, text
+from simulators.bench.values import NOT_A_NUMBER, Parameters, ScpiError, text
 
 __all__ = ["Traces", "formatted", "packed"]
 
@@ -24,7 +23,12 @@ class Traces:
     """Traces by name and number, one of them selected; after a preset one, S11."""
 
     def __init__(self) -> None:
-        self._all: dict[str, tuple[int, str]] = {"CH1_S11_1": (1, "S11")}
+        self._all: dict[str, tuple[int, str]] = {}
+        self.preset()
+
+    def preset(self) -> None:
+        """Return to one trace, S11."""
+        self._all = {"CH1_S11_1": (1, "S11")}
         self._selected = "CH1_S11_1"
 
     def clear(self) -> None:
@@ -134,16 +138,17 @@ def formatted(values: Array, form: str, frequencies: Array) -> Array:
         if form == "GDEL":
             slope = np.gradient(np.unwrap(phase), frequencies) if len(values) > 1 else 0 * phase
             return -slope / (2 * np.pi)
-        kinds = {
-            "MLIN": lambda: np.abs(values),
-            "MLOG": lambda: np.maximum(20 * np.log10(np.abs(values)), -400.0),
-            "PHAS": lambda: np.degrees(phase),
-            "UPH": lambda: np.degrees(np.unwrap(phase)),
-            "IMAG": lambda: values.imag.copy(),
-            "REAL": lambda: values.real.copy(),
-            "SWR": lambda: (1 + np.abs(values)) / np.maximum(1 - np.abs(values), 1e-9),
+        swr = (1 + np.abs(values)) / np.maximum(1 - np.abs(values), 1e-9)
+        kinds: dict[str, Array] = {
+            "MLIN": np.abs(values),
+            "MLOG": np.maximum(20 * np.log10(np.abs(values)), -400.0),
+            "PHAS": np.degrees(phase),
+            "UPH": np.degrees(np.unwrap(phase)),
+            "IMAG": values.imag,
+            "REAL": values.real,
+            "SWR": swr,
         }
-        return kinds[form]()
+        return kinds[form]
 
 
 def packed(values: Array, kind: str, length: int, *, swapped: bool) -> bytes | str:

@@ -9,63 +9,32 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from devices import Device, build_device
-from simulators._checks import number
-from simulators.acoustic_box import AcousticBox
 from simulators.bench.board import Board
 from simulators.bench.faults import Fault, Faults, parse_fault
 from simulators.bench.generator import Generator
-from simulators.bench.link import Instrument
 from simulators.bench.modulator import Modulator
-from simulators.bench.nanovna import NanoVna
 from simulators.bench.network_analyser import NetworkAnalyser
-from simulators.bench.oscilloscope import Oscilloscope
+from simulators.bench.rigs import KINDS, role_of
 from simulators.bench.server import PtyServer, Server, TcpServer
-from simulators.bench.wiring import MicrowaveWiring, SoundWiring
-from simulators.metasurface_cavity import MetasurfaceCavity
 
-__all__ = ["ROLES", "Bench"]
+__all__ = ["Bench"]
 
-Array = NDArray[Any]
-
-#: What a driver's name contains, and the virtual instrument that answers it.
-ROLES = {
-    "generator": ("335", "336", "generator", "awg"),
-    "oscilloscope": ("dsox", "infiniivision", "scope"),
-    "nanovna": ("nanovna",),
-    "analyser": ("pna", "e5080", "n52", "vna", "analyser", "analyzer"),
-    "board": ("board",),
-    "modulator": ("metasurface", "modulator"),
-}
-_KINDS = {
-    "waveform": ("generator", "oscilloscope"),
-    "metasurface": ("analyser", "nanovna", "modulator"),
-    "board": ("board",),
-}
-_SETTINGS = {
-    "waveform": ("volts_per_input", "volts_per_output", "load_ohm"),
-    "metasurface": ("reference_hz", "settle_s", "stuck"),
-    "board": ("dac_bits", "adc_bits", "dac_volts", "adc_volts", "rest_v", "max_payload"),
-}
-_ROWS_FOR_RANGE = 256
-_MARGIN = 0.25  # of the answers' range, left free on either side of a board's converters
+_OPTICAL = "; optical rigs are rehearsed with slmsuite's own simulated modulator and camera"
 
 
 class Bench:
-    """All instruments of a rig, in this process; `serve` puts them behind real links.
+    r"""All instruments of a rig, in this process; `serve` puts them behind real links.
 
     Parameters
     ----------
     rig : mapping
         A rig file's tables: ``rig`` with ``kind``, ``instruments`` with a ``driver`` each,
-        ``sim`` with the ``device`` that is the physics, and ``bench`` with settings of the
-        virtual bench, by kind:
+        ``sim`` with the ``device`` that is the physics, and in it ``bench`` with settings of
+        the virtual bench, by kind:
 
-        * waveform: ``volts_per_input``, ``volts_per_output`` (see `SoundWiring`), ``load_ohm``
-          (what really is connected to the generator);
+        * waveform: ``volts_per_input``, by default that of ``rig``, ``volts_per_output`` (see
+          `SoundWiring`), ``load_ohm`` (what really is connected to the generator);
         * metasurface: ``reference_hz`` (see `MicrowaveWiring`), ``settle_s`` and ``stuck`` (see
           `Modulator`);
         * board: ``dac_bits``, ``adc_bits``, ``dac_volts``, ``adc_volts``, ``rest_v``,
@@ -97,33 +66,30 @@ class Bench:
     ...     "sim": {"device": "sim:acoustic-cavity?n_inputs=8&n_outputs=16"},
     ... }
     >>> bench = Bench(rig)
-    >>> bench.instruments["awg"].write(b"*IDN?;:OUTP1?\\n")
-    >>> bench.instruments["awg"].read(1.0).endswith(b";0\\n")
+    >>> bench.instruments["awg"].write(b"*IDN?;:OUTP1?\n")
+    >>> bench.instruments["awg"].read(1.0).endswith(b";0\n")
     True
     """
 
     def __init__(self, rig: Mapping[str, Any], faults: Iterable[Fault | str] = ()) -> None:
         kind = rig.get("rig", {}).get("kind")
-        if kind not in _KINDS:
+        if kind not in KINDS:
             raise ValueError(
-                f"bench: [rig] kind={kind!r} is not one of {', '.join(_KINDS)}"
-                + (
-                    "; optical rigs are rehearsed with slmsuite's own simulated modulator and camera"
-                    if kind == "optical"
-                    else ""
-                )
+                f"bench: [rig] kind={kind!r} is not one of {', '.join(KINDS)}"
+                + (_OPTICAL if kind == "optical" else "")
             )
-        self._kind = kind
+        build, expected, keys = KINDS[kind]
         tables = rig.get("instruments") or {}
         if not tables:
             raise ValueError("bench: the rig has no table [instruments.NAME]")
-        self._settings = dict(rig.get("bench", {}))
-        unknown = [key for key in self._settings if key not in _SETTINGS[kind]]
-        if unknown:
+        settings = dict(rig.get("sim", {}).get("bench", {}))
+        if unknown := [key for key in settings if key not in keys]:
             raise ValueError(
-                f"bench: [bench] has unknown keys {unknown}; of kind {kind!r} are "
-                f"{', '.join(_SETTINGS[kind])}"
+                f"bench: [sim.bench] has unknown keys {unknown}; of kind {kind!r} are "
+                f"{', '.join(keys)}"
             )
+        if kind == "waveform" and "volts_per_input" in rig["rig"]:
+            settings.setdefault("volts_per_input", rig["rig"]["volts_per_input"])
         self.lock = threading.RLock()
         self.faults = Faults(parse_fault(f) if isinstance(f, str) else f for f in faults)
         known = {"", *tables}
@@ -133,11 +99,16 @@ class Bench:
                     f"bench: fault for {fault.instrument!r}, which the rig has not; it has "
                     f"{', '.join(tables)}"
                 )
-        roles = {name: _role(name, table, kind) for name, table in tables.items()}
+        roles = {name: role_of(name, str(t.get("driver", ""))) for name, t in tables.items()}
+        for name, role in roles.items():
+            if role not in expected:
+                raise ValueError(
+                    f"bench: [instruments.{name}], a {role}, has no place in a rig of kind "
+                    f"{kind!r}, which has {', '.join(expected)}"
+                )
         self.physics = _physics(rig)
-        self.wiring: SoundWiring | MicrowaveWiring | None = None
-        build = {"waveform": self._sound, "metasurface": self._microwaves, "board": self._board}
-        self.instruments: dict[str, Instrument] = build[kind](roles)
+        shared = {"faults": self.faults, "lock": self.lock}
+        self.instruments, self.wiring = build(self.physics, roles, settings, shared)
         self._servers: dict[str, Server] = {}
 
     @classmethod
@@ -231,95 +202,6 @@ class Bench:
                     on[name] = bool(each.bits.any())
         return on
 
-    # -- kinds of rigs -------------------------------------------------------------------------
-
-    def _sound(self, roles: dict[str, str]) -> dict[str, Instrument]:
-        if not isinstance(self.physics, AcousticBox):
-            raise ValueError(
-                f"bench: the physics of a waveform rig is an acoustic simulator, not "
-                f"{self.physics.spec.name}"
-            )
-        settings = dict(self._settings)
-        load = number("bench", "load_ohm", settings.pop("load_ohm", 1e6), 0.0, above=True)
-        wiring = SoundWiring(self.physics, lock=self.lock, **settings)
-        made: dict[str, Instrument] = {}
-        for name, role in roles.items():
-            if role == "generator":
-                generator = Generator(name, load_ohm=load, on_fire=wiring.fire, **self._shared())
-                wiring.generators.append(generator)
-                made[name] = generator
-            else:
-                scope = Oscilloscope(name, on_arm=wiring.armed, **self._shared())
-                wiring.oscilloscopes.append(scope)
-                made[name] = scope
-        self.wiring = wiring
-        return made
-
-    def _microwaves(self, roles: dict[str, str]) -> dict[str, Instrument]:
-        if not isinstance(self.physics, MetasurfaceCavity):
-            raise ValueError(
-                f"bench: the physics of a metasurface rig is sim:metasurface, not "
-                f"{self.physics.spec.name}"
-            )
-        settings = dict(self._settings)
-        reference = settings.pop("reference_hz", 2.45e9)
-        if "stuck" in settings:  # TOML has no keys but texts
-            settings["stuck"] = {int(k): int(bit) for k, bit in settings["stuck"].items()}
-        setters = [name for name, role in roles.items() if role == "modulator"]
-        if len(setters) != 1:
-            raise ValueError(f"bench: a metasurface rig has one modulator, not {len(setters)}")
-        modulator = Modulator(setters[0], self.physics.spec.n_inputs, **settings, **self._shared())
-        wiring = MicrowaveWiring(self.physics, self.physics._kwargs, modulator, reference)
-        made: dict[str, Instrument] = {}
-        for name, role in roles.items():
-            if role == "modulator":
-                made[name] = modulator
-            elif role == "nanovna":
-                heard = len(self.physics.transmitters) + 1
-                made[name] = NanoVna(name, wiring, heard=heard, **self._shared())
-            else:
-                made[name] = NetworkAnalyser(name, wiring, **self._shared())
-        self.wiring = wiring
-        return made
-
-    def _board(self, roles: dict[str, str]) -> dict[str, Instrument]:
-        if len(roles) != 1:
-            raise ValueError(f"bench: a board rig has one board, not {len(roles)}")
-        (name,) = roles
-        settings = dict(self._settings)
-        dac = tuple(settings.get("dac_volts", (0.0, 3.3)))
-        adc = tuple(settings.get("adc_volts", (0.0, 3.3)))
-        board = Board(
-            name,
-            _volts_to_volts(self.physics, dac, adc),
-            self.physics.spec.n_inputs,
-            self.physics.spec.n_outputs,
-            **settings,
-            **self._shared(),
-        )
-        return {name: board}
-
-    def _shared(self) -> dict[str, Any]:
-        return {"faults": self.faults, "lock": self.lock}
-
-
-def _role(name: str, table: Mapping[str, Any], kind: str) -> str:
-    driver = str(table.get("driver", "")).lower()
-    for role, words in ROLES.items():
-        if any(word in driver for word in words):
-            break
-    else:
-        raise ValueError(
-            f"bench: [instruments.{name}] driver={driver!r} has no virtual counterpart; there are "
-            f"{', '.join(ROLES)}"
-        )
-    if role not in _KINDS[kind]:
-        raise ValueError(
-            f"bench: [instruments.{name}] driver={driver!r} has no place in a rig of kind {kind!r}, "
-            f"which has {', '.join(_KINDS[kind])}"
-        )
-    return role
-
 
 def _physics(rig: Mapping[str, Any]) -> Device:
     source = rig.get("sim", {}).get("device")
@@ -328,33 +210,3 @@ def _physics(rig: Mapping[str, Any]) -> Device:
             'bench: the rig has no simulator; add [sim] with device = "sim:...", see `pnn devices`'
         )
     return build_device(source).open()
-
-
-def _volts_to_volts(device: Device, dac: tuple[float, ...], adc: tuple[float, ...]) -> Any:
-    """Return the device as a function from DAC volts to ADC volts.
-
-    The range of the DACs is that of the inputs; the answers to random drives fill the range of
-    the ADCs but for a margin.
-    """
-    spec = device.spec
-    low, high = np.broadcast_to(spec.low, spec.n_inputs), np.broadcast_to(spec.high, spec.n_inputs)
-    low, high = low.astype(float), high.astype(float)
-    if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        raise ValueError(f"bench: {spec.name} has no limits on its inputs, which a board needs")
-    if np.dtype(spec.output_dtype).kind == "c":
-        raise ValueError(f"bench: {spec.name} has complex answers, which a board cannot convert")
-    random = np.random.default_rng(0)
-    seen = device.measure(random.uniform(low, high, (_ROWS_FOR_RANGE, spec.n_inputs)))
-    least, most = float(seen.min()), float(seen.max())
-    wide = max(most - least, 1e-12)
-    least, most = least - _MARGIN * wide, most + _MARGIN * wide
-
-    def physics(volts: Array) -> Array:
-        share = np.clip((volts - dac[0]) / (dac[1] - dac[0]), 0.0, 1.0)
-        drives = low + share * (high - low)
-        if spec.domain in ("bits", "codes"):
-            drives = np.rint(drives)
-        answers = device.measure(drives)
-        return adc[0] + (answers - least) / (most - least) * (adc[1] - adc[0])
-
-    return physics

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators._checks import number, whole
+from simulators._checks import whole
+from simulators.bench.board_converters import Converters, Physics
 from simulators.bench.board_frames import frame, unframed
 from simulators.bench.faults import Faults
 from simulators.bench.link import Instrument, Link
@@ -19,12 +20,10 @@ from simulators.bench.link import Instrument, Link
 __all__ = ["Board", "Refusal"]
 
 Array = NDArray[Any]
-Physics = Callable[[Array], Array]
 
 _VERSION = 1
 _ANSWER, _REFUSED = 0x80, 0xFF
 _HEAD = struct.Struct("<HB")
-_FULL = 0xFFFF  # of an ADC word
 _OVERHEAD = 64  # bytes of a frame beside its payload, rounded up
 
 
@@ -45,13 +44,8 @@ class Board(Instrument):
         In the rig.
     physics : callable
         From volts at the DACs, (rows, n_dac), to volts at the ADCs, (rows, n_adc).
-    n_dac, n_adc : int
-    dac_bits, adc_bits : int
-        Resolution, 1 to 16.
-    dac_volts, adc_volts : (float, float)
-        Ranges of the converters.
-    rest_v : float
-        Of an output that is off.
+    n_dac, n_adc, dac_bits, adc_bits, dac_volts, adc_volts, rest_v
+        See `Converters`.
     max_payload : int
         Bytes of a question's or answer's payload.
     clock : callable
@@ -61,8 +55,8 @@ class Board(Instrument):
 
     Attributes
     ----------
-    lowest_v, highest_v : float
-        Extremes of what the DACs have put out since the start.
+    converters : Converters
+        What they have put out, too.
     """
 
     wire = "serial"
@@ -86,26 +80,17 @@ class Board(Instrument):
         lock: threading.RLock | None = None,
     ) -> None:
         super().__init__(name, faults, lock)
-        for label, bits in (("dac_bits", dac_bits), ("adc_bits", adc_bits)):
-            whole(name, label, bits, 1, 16)
-        self.n_dac, self.n_adc = (
-            whole(name, "n_dac", n_dac, 1, 255),
-            whole(name, "n_adc", n_adc, 1, 255),
+        self.converters = Converters(
+            name, n_dac, n_adc, dac_bits, adc_bits, dac_volts, adc_volts, rest_v
         )
         self.max_payload = whole(name, "max_payload", max_payload, 64, 65535)
         self._physics, self._identity_text, self._clock = physics, identity, clock
-        self._dac_bits, self._adc_bits = dac_bits, adc_bits
-        self._dac, self._adc = tuple(map(float, dac_volts)), tuple(map(float, adc_volts))
-        self._top = (1 << dac_bits) - 1
-        number(name, "rest_v", rest_v, *self._dac)
-        share = (rest_v - self._dac[0]) / (self._dac[1] - self._dac[0])
-        self._rest = np.full(n_dac, round(share * self._top), np.uint16)
-        self._limits = np.tile([0, self._top], (n_dac, 1))
+        self._limits = np.tile([0, self.converters.top], (n_dac, 1))
         self._settle_us, self._conversions, self._watchdog_ms = 0, 1, 1000
-        self._codes, self._state, self._trips, self._dropped = self._rest.copy(), 0, 0, 0
+        self._codes, self._state = self.converters.rest.copy(), 0
+        self._trips = self._dropped = 0
         self._began = self._heard_at = clock()
         self.gain = 1.0  # of the ADCs; drifts where a fault says so
-        self.lowest_v = self.highest_v = self._volts(self._rest)[0]
         self._operations: dict[int, Callable[[bytes], bytes]] = {
             0x01: self._hello,
             0x02: self._watchdog,
@@ -126,7 +111,7 @@ class Board(Instrument):
         """What the DACs put out now, (n_dac,), after the watchdog has had its look."""
         with self.lock:
             self._look()
-            return self._volts(self._codes)
+            return self.converters.volts(self._codes)
 
     @property
     def driving(self) -> bool:
@@ -135,10 +120,6 @@ class Board(Instrument):
             self._look()
             return bool(self._state)
 
-    def _volts(self, codes: Array) -> Array:
-        low, high = self._dac
-        return low + codes / self._top * (high - low)
-
     def _look(self) -> None:
         """Do what the watchdog would have done by now."""
         if self._state and self._clock() - self._heard_at > self._watchdog_ms / 1e3:
@@ -146,7 +127,7 @@ class Board(Instrument):
             self._switch_off()
 
     def _switch_off(self) -> None:
-        self._codes, self._state = self._rest.copy(), 0
+        self._codes, self._state = self.converters.rest.copy(), 0
 
     # -- frames --------------------------------------------------------------------------------
 
@@ -180,20 +161,20 @@ class Board(Instrument):
         _length(payload, 1)
         if payload[0] != _VERSION:
             raise Refusal(3, f"version {payload[0]}, this board speaks {_VERSION}")
-        name = self._identity_text
+        name, has = self._identity_text, self.converters
         if self.faults.due("identity", self.name, "0x01"):
             name = "elsewhere-board 0.0"
         return struct.pack(
             "<5BH4fHI",
             _VERSION,
-            self.n_dac,
-            self.n_adc,
-            self._dac_bits,
-            self._adc_bits,
+            has.n_dac,
+            has.n_adc,
+            has.dac_bits,
+            has.adc_bits,
             self.max_payload,
-            *self._dac,
-            *self._adc,
-            int(self._rest[0]),
+            *has.dac_volts,
+            *has.adc_volts,
+            int(has.rest[0]),
             self._watchdog_ms,
         ) + name.encode("ascii")
 
@@ -224,15 +205,15 @@ class Board(Instrument):
         return payload
 
     def _set_limits(self, payload: bytes) -> bytes:
-        _length(payload, 4 * self.n_dac)
+        _length(payload, 4 * self.converters.n_dac)
         limits = np.frombuffer(payload, "<u2").reshape(-1, 2).astype(int)
-        if (limits[:, 0] > limits[:, 1]).any() or limits.max() > self._top:
+        if (limits[:, 0] > limits[:, 1]).any() or limits.max() > self.converters.top:
             raise Refusal(3, "a low limit above the high one, or beyond the converter")
         self._limits = limits
         return payload
 
     def _write_codes(self, payload: bytes) -> bytes:
-        _length(payload, 2 * self.n_dac)
+        _length(payload, 2 * self.converters.n_dac)
         self._drive(self._legal(payload))
         return self._codes.astype("<u2").tobytes()
 
@@ -244,8 +225,8 @@ class Board(Instrument):
         if len(payload) < 2:
             raise Refusal(2, "no number of rows")
         (n_rows,) = struct.unpack_from("<H", payload)
-        _length(payload[2:], 2 * self.n_dac * n_rows)
-        if 2 + n_rows * (1 + 2 * self.n_adc) > self.max_payload:
+        _length(payload[2:], 2 * self.converters.n_dac * n_rows)
+        if 2 + n_rows * (1 + 2 * self.converters.n_adc) > self.max_payload:
             raise Refusal(4, f"{n_rows} rows, their answer is longer than {self.max_payload} bytes")
         rows = self._legal(payload[2:])
         if n_rows:
@@ -260,7 +241,7 @@ class Board(Instrument):
     # -- converters ----------------------------------------------------------------------------
 
     def _legal(self, payload: bytes) -> Array:
-        rows = np.frombuffer(payload, "<u2").reshape(-1, self.n_dac)
+        rows = np.frombuffer(payload, "<u2").reshape(-1, self.converters.n_dac)
         low, high = self._limits.T
         bad = (rows < low) | (rows > high)
         if bad.any():
@@ -270,30 +251,16 @@ class Board(Instrument):
 
     def _drive(self, rows: Array) -> None:
         self._codes, self._state = rows[-1].copy(), 1
-        volts = self._volts(rows)
-        self.lowest_v = min(self.lowest_v, float(volts.min()))
-        self.highest_v = max(self.highest_v, float(volts.max()))
+        self.converters.drive(rows)
 
     def _converted(self, rows: Array) -> Array:
-        """Return what the ADCs say to rows of codes, as packed rows: flags u8, words u16."""
-        packed = np.zeros(len(rows), [("flags", "u1"), ("words", "<u2", (self.n_adc,))])
-        if not len(rows):
-            return packed
+        """Return what the ADCs say to rows of codes, as packed rows."""
         if fault := self.faults.due("drift", self.name):
             self.gain *= 1 + fault.size
         gain = self.gain
         if fault := self.faults.due("saturate", self.name):
             gain *= fault.size
-        # Each conversion is a measurement of its own, with noise of its own.
-        top, (low, high) = (1 << self._adc_bits) - 1, self._adc
-        total = np.zeros((len(rows), self.n_adc))
-        for _ in range(self._conversions):
-            share = (gain * self._physics(self._volts(rows)) - low) / (high - low)
-            codes = np.clip(np.rint(share * top), 0, top)
-            packed["flags"] |= ((codes <= 0) | (codes >= top)).any(axis=1).astype(np.uint8)
-            total += codes * (_FULL / top)
-        packed["words"] = np.rint(total / self._conversions)
-        return packed
+        return self.converters.words(self._physics, rows, self._conversions, gain)
 
     def _link(self) -> Link:
         return BoardLink(self)

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.bench.faults import Faults
-from simulators.bench.generator_waveforms import OWN_OHM, Arbitraries, one_cycle
-from simulators.bench.scpi import Numbers, Parameters, ScpiInstrument, one
-from simulators.bench.values import INFINITY, ScpiError, nr3, number, text
+from simulators.bench.generator_levels import OWN_OHM, Levels
+from simulators.bench.generator_waveforms import Arbitraries, one_cycle
+from simulators.bench.scpi import Numbers, ScpiInstrument
+from simulators.bench.values import INFINITY, Parameters, ScpiError, boolean, nr3, number, one, text
 
 __all__ = ["Generator"]
 
@@ -21,7 +22,6 @@ Array = NDArray[Any]
 Signal = tuple[Array, float]
 
 _FUNCTIONS = ("SINusoid", "SQUare", "TRIangle", "RAMP", "PULSe", "PRBS", "NOISe", "ARB", "DC")
-_EMF_LIMIT = 10.0  # V, either way: 5 V into 50 ohm
 
 
 class Generator(ScpiInstrument):
@@ -57,7 +57,7 @@ class Generator(ScpiInstrument):
         super().__init__(name, idn, faults, lock)
         self.load_ohm, self.on_fire = load_ohm, on_fire
         self.arbitraries = {1: Arbitraries(), 2: Arbitraries()}
-        self._start()
+        self.levels = {1: Levels(), 2: Levels()}
         self._source_commands()
         self._arbitrary_commands()
         self._other_commands()
@@ -72,7 +72,7 @@ class Generator(ScpiInstrument):
     def signal(self, channel: int) -> Signal:
         """Return one cycle of what a channel is set to play, in volts at the real load."""
         values, rate = one_cycle(self, channel)
-        emf = self._amplitude[channel] / 2 * values + self._offset[channel]
+        emf = self.levels[channel].emf(values)
         return emf * self.load_ohm / (self.load_ohm + OWN_OHM), rate
 
     def running(self) -> dict[int, Signal]:
@@ -105,16 +105,10 @@ class Generator(ScpiInstrument):
 
     # -- commands ------------------------------------------------------------------------------
 
-    def _start(self) -> None:
-        # Open-circuit volts: what the amplifier makes, whatever load is declared.
-        self._amplitude = {1: 0.2, 2: 0.2}
-        self._offset = {1: 0.0, 2: 0.0}
-        self._declared = {1: 50.0, 2: 50.0}
-        self._limits = {1: [-5.0, 5.0], 2: [-5.0, 5.0]}  # at the declared load
-
     def reset(self) -> None:
         """Return to the state after ``*RST``: outputs off, uploads forgotten."""
-        self._start()
+        for levels in self.levels.values():
+            levels.reset()
         for memory in self.arbitraries.values():
             memory.clear()
         super().reset()
@@ -133,16 +127,26 @@ class Generator(ScpiInstrument):
         channel_(source + "FUNCtion:PULSe:PERiod", "period", 1e-3, 33e-9, 1e6)
         channel_(source + "FUNCtion:PULSe:TRANsition[:BOTH]", "edge", 1e-8, 8.4e-9, 1e-6)
         self.word_setting(source + "FUNCtion:PULSe:HOLD", "hold", "WIDT", ("WIDTh", "DCYCle"))
-        level = source + "VOLTage"
-        self.command(level + "[:LEVel][:IMMediate][:AMPLitude]", self._set_volts, self._ask_volts)
-        self.command(level + "[:LEVel][:IMMediate]:OFFSet", self._set_offset, self._ask_offset)
-        self.command(level + "[:LEVel][:IMMediate]:HIGH", *self._edge(1))
-        self.command(level + "[:LEVel][:IMMediate]:LOW", *self._edge(0))
+        level, edge = source + "VOLTage", "[:LEVel][:IMMediate]"
+        self.command(
+            f"{level}{edge}[:AMPLitude]",
+            lambda n, p: self._level(n).set_amplitude(number(one(p)), self._unit(n)),
+            lambda n, _: nr3(self._level(n).shown_amplitude(self._unit(n))),
+        )
+        self.command(
+            f"{level}{edge}:OFFSet",
+            lambda n, p: self._level(n).set_offset(number(one(p))),
+            lambda n, _: nr3(self._level(n).now()[1]),
+        )
+        for side, header in enumerate(("LOW", "HIGH")):
+            self._edge(f"{level}{edge}:{header}", f"{level}:LIMit:{header}", side)
         self.word_setting(level + ":UNIT", "unit", "VPP", ("VPP", "VRMS", "DBM"))
         self.switch_setting(level + ":RANGe:AUTO", "autorange", True)
-        self.command(level + ":LIMit:HIGH", *self._limit(1))
-        self.command(level + ":LIMit:LOW", *self._limit(0))
-        self.switch_setting(level + ":LIMit:STATe", "limited", changed=self._limits_on)
+        self.command(
+            level + ":LIMit:STATe",
+            lambda n, p: self._level(n).limit(boolean(one(p))),
+            lambda n, _: str(int(self._level(n).limited)),
+        )
         burst = source + "BURSt:"
         self.switch_setting(burst + "STATe", "burst")
         self.word_setting(burst + "MODE", "burst_mode", "TRIG", ("TRIGgered", "GATed"))
@@ -176,7 +180,7 @@ class Generator(ScpiInstrument):
 
     def _other_commands(self) -> None:
         self.switch_setting("OUTPut#[:STATe]", "output")
-        self.command("OUTPut#:LOAD", self._set_load, lambda n, _: nr3(self._declared[ch(n)]))
+        self.command("OUTPut#:LOAD", self._set_load, lambda n, _: nr3(self._level(n).load_ohm))
         self.word_setting("OUTPut#:POLarity", "polarity", "NORM", ("NORMal", "INVerted"))
         self.switch_setting("OUTPut#:SYNC[:STATe]", "sync", True)
         self.word_setting("OUTPut:SYNC:SOURce", "sync_source", "CH1", ("CH1", "CH2"))
@@ -202,96 +206,29 @@ class Generator(ScpiInstrument):
 
     # -- volts ---------------------------------------------------------------------------------
 
-    def _share(self, channel: int) -> float:
-        """Return what part of the open-circuit voltage the declared load would get."""
-        declared = self._declared[channel]
-        return 1.0 if declared >= INFINITY else declared / (declared + OWN_OHM)
+    def _level(self, numbers: Numbers) -> Levels:
+        return self.levels[ch(numbers)]
 
-    def _put(self, channel: int, amplitude: float, offset: float) -> None:
-        """Set amplitude and offset, in volts at the declared load, if they are legal."""
-        share = self._share(channel)
-        high, low = offset + amplitude / 2, offset - amplitude / 2
-        if max(abs(high), abs(low)) > _EMF_LIMIT * share * (1 + 1e-12) or amplitude < 0:
-            raise ScpiError(-222, "Data out of range; amplitude and offset exceed the output")
-        floor, ceiling = self._limits[channel]
-        if self.setting("limited", channel) and not floor <= low <= high <= ceiling:
-            raise ScpiError(-222, "Data out of range; value outside the voltage limits")
-        self._amplitude[channel], self._offset[channel] = amplitude / share, offset / share
+    def _unit(self, numbers: Numbers) -> str:
+        return str(self.setting("unit", ch(numbers)))
 
-    def _now(self, channel: int) -> tuple[float, float]:
-        share = self._share(channel)
-        return self._amplitude[channel] * share, self._offset[channel] * share
-
-    def _set_volts(self, numbers: Numbers, parameters: Parameters) -> None:
-        channel = ch(numbers)
-        amplitude, offset = self._now(channel)
-        unit = self.setting("unit", channel)
-        given = number(one(parameters), -INFINITY, INFINITY)
-        if unit == "VRMS":
-            given *= 2 * 2**0.5
-        elif unit == "DBM":
-            given = 2 * (2 * self._declared[channel] * 1e-3 * 10 ** (given / 10)) ** 0.5
-        self._put(channel, given, offset)
-
-    def _ask_volts(self, numbers: Numbers, parameters: Parameters) -> str:
-        channel = ch(numbers)
-        amplitude, unit = self._now(channel)[0], self.setting("unit", channel)
-        if unit == "VRMS":
-            amplitude /= 2 * 2**0.5
-        elif unit == "DBM":
-            amplitude = 10 * np.log10((amplitude / 2) ** 2 / 2 / self._declared[channel] / 1e-3)
-        return nr3(float(amplitude))
-
-    def _set_offset(self, numbers: Numbers, parameters: Parameters) -> None:
-        channel = ch(numbers)
-        self._put(channel, self._now(channel)[0], number(one(parameters)))
-
-    def _ask_offset(self, numbers: Numbers, parameters: Parameters) -> str:
-        return nr3(self._now(ch(numbers))[1])
-
-    def _edge(self, side: int) -> tuple[Any, Any]:
-        """Return how the high (1) or low (0) level is set and asked."""
-
-        def levels(channel: int) -> list[float]:
-            amplitude, offset = self._now(channel)
-            return [offset - amplitude / 2, offset + amplitude / 2]
-
-        def act(numbers: Numbers, parameters: Parameters) -> None:
-            both = levels(ch(numbers))
-            both[side] = number(one(parameters))
-            if both[0] > both[1]:
-                raise ScpiError(-221, "Settings conflict; low level above high level")
-            self._put(ch(numbers), both[1] - both[0], (both[0] + both[1]) / 2)
-
-        return act, lambda numbers, _: nr3(levels(ch(numbers))[side])
-
-    def _limit(self, side: int) -> tuple[Any, Any]:
-        def act(numbers: Numbers, parameters: Parameters) -> None:
-            self._limits[ch(numbers)][side] = number(one(parameters), -10, 10)
-            self._limits_on(numbers)
-
-        return act, lambda numbers, _: nr3(self._limits[ch(numbers)][side])
-
-    def _limits_on(self, numbers: Numbers) -> None:
-        """Refuse limits that the present output breaks, as the real one does."""
-        channel = ch(numbers)
-        if not self.setting("limited", channel):
-            return
-        amplitude, offset = self._now(channel)
-        floor, ceiling = self._limits[channel]
-        if not floor <= offset - amplitude / 2 <= offset + amplitude / 2 <= ceiling:
-            self.settings["limited", numbers] = False
-            raise ScpiError(-221, "Settings conflict; the output is outside these limits")
+    def _edge(self, header: str, limit: str, side: int) -> None:
+        """Add the commands for the low (0) or high (1) level, and for its limit."""
+        self.command(
+            header,
+            lambda n, p: self._level(n).set_edge(side, number(one(p))),
+            lambda n, _: nr3(self._level(n).edges()[side]),
+        )
+        self.command(
+            limit,
+            lambda n, p: self._level(n).set_limit(side, number(one(p), -10, 10)),
+            lambda n, _: nr3(self._level(n).limits[side]),
+        )
 
     def _set_load(self, numbers: Numbers, parameters: Parameters) -> None:
-        channel = ch(numbers)
-        if self.setting("limited", channel):
-            raise ScpiError(-221, "Settings conflict; turn the voltage limits off first")
         given = one(parameters)
         endless = isinstance(given, str) and given.upper() in ("INF", "INFINITY", "MAX")
-        value = INFINITY if endless else number(given, 1, INFINITY, 50)
-        # The open-circuit voltage stays; the volts shown change.
-        self._declared[channel] = INFINITY if value >= INFINITY else min(value, 1e4)
+        self._level(numbers).set_load(INFINITY if endless else number(given, 1, INFINITY, 50))
 
     # -- arbitrary waveforms -------------------------------------------------------------------
 

@@ -12,11 +12,10 @@ from simulators.bench.values import ScpiError, number
 if TYPE_CHECKING:
     from simulators.bench.generator import Generator
 
-__all__ = ["OWN_OHM", "Arbitraries", "one_cycle"]
+__all__ = ["Arbitraries", "one_cycle"]
 
 Array = NDArray[Any]
 
-OWN_OHM = 50.0  # of the output
 _MEMORY = 1_000_000  # samples per channel
 _SHORTEST = 8
 _FULL_SCALE = 32767

@@ -100,19 +100,20 @@ class Link(ABC):
     def _reply(self, data: bytes, what: str) -> None:
         """Queue a reply to the query `what`."""
         name, faults = self.instrument.name, self.instrument.faults
-        at, reply = time.monotonic(), None
+        at = time.monotonic()
+        reply: bytes | OSError = data
         for kind in ("delay", "late"):
             if fault := faults.due(kind, name, what):
                 at += fault.size
         if faults.due("stall", name, what):
             at = math.inf
         if fault := faults.due("short", name, what):
-            data = data[: int(fault.size * len(data))]
+            reply = data[: int(fault.size * len(data))]
         if faults.due("drop", name, what):
             reply = ConnectionAbortedError(f"{name}: the connection was closed (fault drop)")
         if faults.due("reset", name, what):
             reply = ConnectionResetError(f"{name}: the connection was reset (fault reset)")
-        self._replies.append((at, reply or data))
+        self._replies.append((at, reply))
         self._ready.notify_all()
 
 

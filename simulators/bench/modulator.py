@@ -78,19 +78,24 @@ class Modulator(Instrument):
     def obey(self, line: str) -> str:
         """Do what a line says and return the answer."""
         verb, _, rest = line.strip().partition(" ")
-        verb = verb.upper()
-        if verb == "*IDN?":
-            if self.faults.due("identity", self.name, verb):
-                return "Elsewhere Instruments,Model 0,0,0"
-            return f"pnn-metasurface,{self.n_elements},VB0003,1.0"
-        if verb == "BITS?":
-            return np.packbits(self._new).tobytes().hex().upper()
-        if verb == "OFF":
-            return self._set(np.zeros(self.n_elements, np.uint8))
-        if verb != "BITS":
+        verbs: dict[str, Callable[[], str]] = {
+            "*IDN?": self._identity,
+            "BITS?": lambda: np.packbits(self._new).tobytes().hex().upper(),
+            "BITS": lambda: self._show(rest),
+            "OFF": lambda: self._set(np.zeros(self.n_elements, np.uint8)),
+        }
+        if verb.upper() not in verbs or self.faults.due("error", self.name, line):
             return f"ERROR unknown command {verb}"
+        return verbs[verb.upper()]()
+
+    def _identity(self) -> str:
+        if self.faults.due("identity", self.name, "*IDN?"):
+            return "Elsewhere Instruments,Model 0,0,0"
+        return f"pnn-metasurface,{self.n_elements},VB0003,1.0"
+
+    def _show(self, digits: str) -> str:
         try:
-            data = bytes.fromhex(rest)
+            data = bytes.fromhex(digits)
         except ValueError:
             return "ERROR no hexadecimal digits"
         length = -(-self.n_elements // 8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -74,19 +75,22 @@ class NanoVna(Instrument):
             numbers = [int(float(word)) if "." in word else int(word, 0) for word in words]
         except ValueError:
             return [f"usage: {verb} with whole numbers"]
-        if verb == "scan":
-            return self._scan(numbers)
-        if verb == "sweep":
-            if not numbers:
-                return [" ".join(map(str, self._sweep))]
-            return self._set_sweep([*numbers, *self._sweep[len(numbers) :]])
-        if verb == "data":
-            if numbers and numbers[0] not in (0, 1):
-                return ["usage: data [0|1]"]
-            return _lines(self._data()[numbers[0] if numbers else 0][None])
-        if verb == "frequencies":
-            return [f"{f:d}" for f in self._grid()]
-        return self._words(verb)
+        verbs: dict[str, Callable[[list[int]], list[str]]] = {
+            "scan": self._scan,
+            "sweep": self._asked_sweep,
+            "data": self._asked_data,
+            "frequencies": lambda _: [f"{f:d}" for f in self._grid()],
+        }
+        return verbs[verb](numbers) if verb in verbs else self._words(verb)
+
+    def _asked_sweep(self, numbers: list[int]) -> list[str]:
+        if not numbers:
+            return [" ".join(map(str, self._sweep))]
+        return self._set_sweep([*numbers, *self._sweep[len(numbers) :]])
+
+    def _asked_data(self, numbers: list[int]) -> list[str]:
+        which = numbers[0] if numbers else 0
+        return _lines(self._data()[which]) if which in (0, 1) else ["usage: data [0|1]"]
 
     def _words(self, verb: str) -> list[str]:
         wrong = verb in ("version", "info") and self.faults.due("identity", self.name, verb)
@@ -122,7 +126,7 @@ class NanoVna(Instrument):
         s11, s21 = self._data()
         columns = [f"{f:d}" for f in self._grid()] if mask & 1 else []
         parts = [columns] if columns else []
-        parts += [_lines(s[None]) for bit, s in ((2, s11), (4, s21)) if mask & bit]
+        parts += [_lines(s) for bit, s in ((2, s11), (4, s21)) if mask & bit]
         return [" ".join(row) for row in zip(*parts, strict=True)]
 
     def _grid(self) -> Array:
@@ -176,5 +180,5 @@ class ShellLink(Link):
 
 
 def _lines(values: Array) -> list[str]:
-    """Return complex values, (1, n), as lines of two numbers."""
-    return [f"{v.real:.9f} {v.imag:.9f}" for v in values[0]]
+    """Return complex values, (n,), as lines of two numbers."""
+    return [f"{v.real:.9f} {v.imag:.9f}" for v in values]

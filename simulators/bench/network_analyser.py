@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.bench.analyser_span import ENDS, Span
 from simulators.bench.analyser_traces import Traces, formatted, packed
 from simulators.bench.faults import Faults
-from simulators.bench.scpi import Numbers, Parameters, ScpiInstrument, one
-from simulators.bench.values import ScpiError, nr3, number, text, word
+from simulators.bench.scpi import Numbers, ScpiInstrument
+from simulators.bench.values import Parameters, ScpiError, nr3, number, one, text, word
 from simulators.bench.wiring import Scattering, analyser_noise
 
 __all__ = ["NetworkAnalyser"]
@@ -56,9 +57,12 @@ class NetworkAnalyser(ScpiInstrument):
         lock: threading.RLock | None = None,
     ) -> None:
         super().__init__(name, idn, faults, lock)
-        self.physics, self.lowest_hz, self.highest_hz = physics, lowest_hz, highest_hz
+        self.physics = physics
         self.gain = 1.0  # of the receivers; drifts where a fault says so
-        self._preset()
+        self.traces, self.span = Traces(), Span(lowest_hz, highest_hz)
+        self._average: Array | None = None  # S-parameters, (n_traces, n_points)
+        self._swept = 0  # sweeps in the average
+        self._data_format = ("ASC", 0)
         self._sweep_commands()
         self._trace_commands()
         self._other_commands()
@@ -68,8 +72,7 @@ class NetworkAnalyser(ScpiInstrument):
     @property
     def frequencies(self) -> Array:
         """The grid of the sweep, in Hz."""
-        start, stop = self._span
-        return np.linspace(start, stop, int(self.setting("points", 1)))
+        return np.linspace(self.span.start, self.span.stop, int(self.setting("points", 1)))
 
     @property
     def output_on(self) -> bool:
@@ -122,25 +125,20 @@ class NetworkAnalyser(ScpiInstrument):
     def _clear_average(self) -> None:
         self._average, self._swept = None, 0
 
-    def _preset(self) -> None:
-        self.traces = Traces()
-        self._span = [self.lowest_hz, self.highest_hz]
-        self._clear_average()
-
     def reset(self) -> None:
         """Return to the state after ``*RST``: one trace, S11, sweeping on and on."""
-        self._preset()
+        self.traces.preset()
+        self.span.preset()
+        self._data_format = ("ASC", 0)
+        self._clear_average()
         super().reset()
 
     # -- commands ------------------------------------------------------------------------------
 
     def _sweep_commands(self) -> None:
         sense, anew = "SENSe#:", lambda *_: self._clear_average()
-        for header, low, high in (
-            ("STARt", True, False), ("STOP", False, True), ("CENTer", None, True),
-            ("SPAN", None, False), ("CW", True, True),
-        ):  # fmt: skip
-            self.command(sense + f"FREQuency:{header}", *self._frequency(low, high))
+        for end in ENDS:
+            self._frequency(f"{sense}FREQuency:{end}", end)
         self.number_setting(
             sense + "SWEep:POINts", "points", 201, 1, 100_001, whole=True, changed=anew
         )
@@ -184,39 +182,14 @@ class NetworkAnalyser(ScpiInstrument):
         )
         self.command("ABORt", lambda *_: None)
 
-    def _frequency(self, low: bool | None, high: bool) -> tuple[Any, Any]:
-        """Return how an end, centre or span of the sweep is set and asked.
-
-        `low` and `high` say which ends a value moves; None for the first is centre (high) or span.
-        """
+    def _frequency(self, header: str, end: str) -> None:
+        """Add the command for an end, the centre or the width of the sweep."""
 
         def act(numbers: Numbers, parameters: Parameters) -> None:
-            widest = self.highest_hz - self.lowest_hz
-            span = low is None and not high
-            floor, ceiling = (0.0, widest) if span else (self.lowest_hz, self.highest_hz)
-            value = number(one(parameters), floor, ceiling)
-            start, stop = self._span
-            centre, width = (start + stop) / 2, stop - start
-            if low is None:
-                centre, width = (value, width) if high else (centre, value)
-                start = max(centre - width / 2, self.lowest_hz)
-                stop = min(centre + width / 2, self.highest_hz)
-            else:
-                start, stop = value if low else start, value if high else stop
-                if low:
-                    stop = max(start, stop)
-                else:
-                    start = min(start, stop)
-            self._span = [start, stop]
+            self.span.set(end, number(one(parameters)))
             self._clear_average()
 
-        def ask(numbers: Numbers, parameters: Parameters) -> str:
-            start, stop = self._span
-            if low is None:
-                return nr3((start + stop) / 2 if high else stop - start)
-            return nr3(start if low else stop)
-
-        return act, ask
+        self.command(header, act, lambda *_: nr3(self.span.get(end)))
 
     def _seconds(self) -> float:
         return int(self.setting("points", 1)) * 1.2 / float(self.setting("bandwidth", 1))
@@ -230,23 +203,23 @@ class NetworkAnalyser(ScpiInstrument):
         self.settings["sweep_mode", (1,)] = mode
 
     def _trace_commands(self) -> None:
-        calc, traces = "CALCulate#:", lambda: self.traces
-        self.command(calc + "PARameter[:DEFine]:EXTended", lambda _, p: traces().define(p))
-        self.command(calc + "PARameter:DELete:ALL", lambda *_: traces().clear())
-        self.command(calc + "PARameter:DELete[:NAME]", lambda _, p: traces().delete(text(one(p))))
+        calc, traces = "CALCulate#:", self.traces
+        self.command(calc + "PARameter[:DEFine]:EXTended", lambda _, p: traces.define(p))
+        self.command(calc + "PARameter:DELete:ALL", lambda *_: traces.clear())
+        self.command(calc + "PARameter:DELete[:NAME]", lambda _, p: traces.delete(text(one(p))))
         self.command(
             calc + "PARameter:SELect",
-            lambda _, p: traces().select(text(p[0]) if p else ""),
-            lambda *_: f'"{traces().name()}"',
+            lambda _, p: traces.select(text(p[0]) if p else ""),
+            lambda *_: f'"{traces.name()}"',
         )
         self.command(
             calc + "PARameter:MNUMber[:SELect]",
-            lambda _, p: traces().select_number(round(number(one(p), 1, 64))),
-            lambda *_: str(traces().number()),
+            lambda _, p: traces.select_number(round(number(one(p), 1, 64))),
+            lambda *_: str(traces.number()),
         )
-        self.command(calc + "PARameter:MODify:EXTended", lambda _, p: traces().modify(p))
+        self.command(calc + "PARameter:MODify:EXTended", lambda _, p: traces.modify(p))
         for header in ("PARameter:CATalog", "PARameter:CATalog:EXTended"):
-            self.command(calc + header, ask=lambda *_: f'"{traces().catalog()}"')
+            self.command(calc + header, ask=lambda *_: f'"{traces.catalog()}"')
         self.word_setting(calc + "FORMat", "trace_format", "MLOG", _FORMATS)
         self.command(calc + "DATA", ask=lambda _, p: self._answer(word(p[0], ("FDATA", "SDATA"))))
         self.command(calc + "X[:VALues]", ask=lambda *_: self._pack(self.frequencies))
@@ -259,7 +232,7 @@ class NetworkAnalyser(ScpiInstrument):
         self.command(measure + "X[:VALues]", ask=lambda *_: self._pack(self.frequencies))
         self.command(measure + "X:AXIS:UNIT", ask=lambda *_: "FREQ")
         self.command(measure + "Y:AXIS:UNIT", ask=lambda *_: "DB")
-        self.command("SYSTem:MEASure:CATalog", ask=lambda *_: f'"{traces().numbers()}"')
+        self.command("SYSTem:MEASure:CATalog", ask=lambda *_: f'"{traces.numbers()}"')
         self.command("SYSTem:CHANnels:CATalog", ask=lambda *_: '"1"')
 
     def _measured(self, numbers: Numbers, parameters: Parameters) -> str:
@@ -287,8 +260,6 @@ class NetworkAnalyser(ScpiInstrument):
         return packed(values, kind, length, swapped=self.setting("border") == "SWAP")
 
     def _other_commands(self) -> None:
-        self._data_format = ("ASC", 0)
-
         def act(numbers: Numbers, parameters: Parameters) -> None:
             kind = word(parameters[0], ("ASCii", "REAL")) if parameters else "ASC"
             length = round(number(parameters[1], 0, 64)) if len(parameters) > 1 else 0

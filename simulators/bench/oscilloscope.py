@@ -9,28 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.bench.acquisition import CHANNELS, MEMORY, Acquisition
 from simulators.bench.converter import Capture, Converter
 from simulators.bench.faults import Faults
-from simulators.bench.scpi import Numbers, Parameters, ScpiInstrument, one
-from simulators.bench.syntax import Unit, block
-from simulators.bench.values import ScpiError, nr3, number, word
+from simulators.bench.scpi import Numbers
+from simulators.bench.syntax import block
+from simulators.bench.values import Parameters, ScpiError, nr3, number, one
 
 __all__ = ["Oscilloscope"]
 
 Array = NDArray[Any]
 
-_CHANNELS = 4
-_MEMORY = 4_000_000
-_FASTEST = 2e9  # samples per second
-_SEGMENTS = 1000
-_COUNTS = sorted(
-    {k * 10**d for d in range(2, 7) for k in (1, 2, 5)} | {250, 62_500, 4_000_000, _MEMORY}
-)
-_RUNNING, _WAITING = 8, 32  # bits of the operation status register
-_LEFT = {"LEFT": 0.1, "CENT": 0.5, "RIGH": 0.9}
+_COUNTS = sorted({k * 10**d for d in range(2, 7) for k in (1, 2, 5)} | {250, 62_500, MEMORY})
 
 
-class Oscilloscope(ScpiInstrument):
+class Oscilloscope(Acquisition):
     """Four channels that capture what the bench lets them see.
 
     Time 0 of a record is the trigger. ``:DIGitize`` holds all later commands until it has
@@ -56,100 +49,9 @@ class Oscilloscope(ScpiInstrument):
         faults: Faults | None = None,
         lock: threading.RLock | None = None,
     ) -> None:
-        super().__init__(name, idn, faults, lock)
-        self.on_arm = on_arm
-        self.gain = 1.0  # of all channels; drifts where a fault says so
-        self._still()
+        super().__init__(name, idn, on_arm, faults, lock)
         self._channel_commands()
-        self._time_commands()
-        self._acquisition_commands()
         self._waveform_commands()
-
-    # -- acquiring -----------------------------------------------------------------------------
-
-    @property
-    def armed(self) -> bool:
-        """Whether a trigger would be captured."""
-        return self._armed
-
-    def span(self) -> tuple[float, float]:
-        """Return begin and length of a record, in s; the trigger is at 0."""
-        length = float(self.setting("time_range"))
-        share = _LEFT[str(self.setting("reference"))]
-        return float(self.setting("time_position")) - share * length, length
-
-    def capture(self, signals: Array, rate: float) -> None:
-        """Take a trigger, with volts at the inputs from it on, (n_channels, n_samples)."""
-        if not self._armed:
-            return
-        if fault := self.faults.due("saturate", self.name):
-            signals = signals * fault.size
-        if fault := self.faults.due("drift", self.name):
-            self.gain *= 1 + fault.size
-        self._taken.append(Capture(signals * self.gain, rate, *self.span()))
-        self._triggered = True
-        if len(self._taken) >= self._wanted():
-            self._complete_acquisition()
-
-    def _wanted(self) -> int:
-        """Return how many triggers an acquisition takes."""
-        if self.setting("mode") == "SEGM":
-            return int(self.setting("segments"))
-        return int(self.setting("count")) if self.setting("type") == "AVER" else 1
-
-    def _complete_acquisition(self) -> None:
-        taken, self._taken = self._taken, []
-        if self.setting("type") == "AVER" and self.setting("mode") != "SEGM":
-            longest = max(each.signals.shape[1] for each in taken)
-            total = np.zeros((max(len(each.signals) for each in taken), longest))
-            for each in taken:
-                total[: len(each.signals), : each.signals.shape[1]] += each.signals
-            last = taken[-1]
-            taken = [Capture(total / len(taken), last.rate, last.start_s, last.length_s)]
-        self._records = taken
-        if not self._runs:
-            self._armed = False
-            self.finished()
-
-    def arm(self, *, held: bool = False, runs: bool = False) -> None:
-        """Start an acquisition; `held` as by ``:DIGitize``, `runs` as by ``:RUN``."""
-        self._taken, self._armed, self._arm_event, self._runs = [], True, True, runs
-        if not runs:
-            self._records = []
-            if held:
-                self.began(held=True)
-        self.on_arm()
-        if self._armed and self.setting("sweep") == "AUTO":
-            while self._armed:
-                self.capture(np.zeros((_CHANNELS, 0)), 1.0)
-                if runs:
-                    break
-
-    def stop(self) -> None:
-        """End the acquisition; what it has is kept."""
-        self._armed = self._runs = False
-        if self._taken and self.setting("mode") == "SEGM":
-            self._records, self._taken = self._taken, []
-        if self.busy:
-            self.finished()
-
-    def abort(self) -> None:
-        """Give up an acquisition that holds the instrument."""
-        self.stop()
-
-    def _still(self) -> None:
-        self._armed = self._runs = self._triggered = self._arm_event = False
-        self._taken: list[Capture] = []
-        self._records: list[Capture] = []
-
-    def reset(self) -> None:
-        """Return to the state after ``*RST``."""
-        self._still()
-        super().reset()
-
-    def must_wait(self, unit: Unit) -> bool:
-        """Whether a unit waits; ``:STOP`` never does."""
-        return unit.header.upper() not in (":STOP", "STOP") and super().must_wait(unit)
 
     # -- commands ------------------------------------------------------------------------------
 
@@ -180,7 +82,9 @@ class Oscilloscope(ScpiInstrument):
         self.command("CHANnel#", ask=self._channel)
 
     def _channel(self, numbers: Numbers, parameters: Parameters) -> str:
-        get = lambda key: self.setting(key, *numbers)  # noqa: E731
+        def get(key: str) -> float | str | bool:
+            return self.setting(key, *numbers)
+
         return (
             f":CHAN{numbers[0]}:RANG {get('range'):+.2E};OFFS {get('offset'):+.5E};"
             f"COUP {get('coupling')};IMP {get('impedance')};DISP {get('display'):d};"
@@ -188,88 +92,11 @@ class Oscilloscope(ScpiInstrument):
             f"UNIT {get('units')};PROB {get('probe'):+.0E};PROB:SKEW {get('skew'):+.2E};STYP SING"
         )
 
-    def _time_commands(self) -> None:
-        time, trigger, edge = "TIMebase:", "TRIGger:", "TRIGger[:EDGE]:"
-        modes = ("MAIN", "WINDow", "XY", "ROLL")
-        self.word_setting(time + "MODE", "time_mode", "MAIN", modes)
-        self.number_setting(time + "RANGe", "time_range", 1e-3, 1e-8, 500)
-        self.command(
-            time + "SCALe",
-            lambda _, p: self.settings.__setitem__(
-                ("time_range", ()), 10 * number(one(p), 1e-9, 50)
-            ),
-            lambda *_: nr3(float(self.setting("time_range")) / 10),
-        )
-        self.number_setting(time + "POSition", "time_position", 0.0, -500, 500)
-        self.word_setting(time + "REFerence", "reference", "CENT", ("LEFT", "CENTer", "RIGHt"))
-        self.switch_setting(time + "REFClock", "reference_clock")
-        self.command(
-            "TIMebase",
-            ask=lambda *_: (
-                f":TIM:MODE {self.setting('time_mode')};REF {self.setting('reference')};"
-                f"MAIN:RANG {self.setting('time_range'):+.2E};POS {self.setting('time_position'):+.1E}"
-            ),
-        )
-        self.word_setting(trigger + "MODE", "trigger_mode", "EDGE", ("EDGE",))
-        self.word_setting(trigger + "SWEep", "sweep", "AUTO", ("AUTO", "NORMal"))
-        sources = ("EXTernal", "LINE", "WGEN", *(f"CHANnel{k}" for k in range(1, _CHANNELS + 1)))
-        self.word_setting(edge + "SOURce", "trigger_source", "CHAN1", sources)
-        slopes = ("POSitive", "NEGative", "EITHer", "ALTernate")
-        self.word_setting(edge + "SLOPe", "trigger_slope", "POS", slopes)
-        self.word_setting(edge + "COUPling", "trigger_coupling", "DC", ("AC", "DC", "LFReject"))
-        levels: dict[Numbers, float] = {}
-        self.command(
-            edge + "LEVel",
-            lambda n, p: levels.__setitem__(n, number(p[0]) if p else 0.0),
-            lambda n, _: nr3(levels.get(n, 0.0)),
-        )
-        self.command(trigger + "FORCe", lambda *_: self.capture(np.zeros((_CHANNELS, 0)), 1.0))
-
-    def _acquisition_commands(self) -> None:
-        acquire = "ACQuire:"
-        types = ("NORMal", "AVERage", "HRESolution", "PEAK")
-        self.word_setting(acquire + "TYPE", "type", "NORM", types)
-        self.word_setting(acquire + "MODE", "mode", "RTIM", ("RTIMe", "SEGMented", "ETIMe"))
-        self.number_setting(acquire + "COUNt", "count", 8, 2, 65536, whole=True)
-        self.number_setting(acquire + "SEGMented:COUNt", "segments", 2, 2, _SEGMENTS, whole=True)
-        self.number_setting(acquire + "SEGMented:INDex", "segment", 1, 1, _SEGMENTS, whole=True)
-        self.command(acquire + "SRATe", ask=lambda *_: nr3(self._rate()))
-        self.command(acquire + "POINts", ask=lambda *_: f"{self._depth():+d}")
-        self.command(acquire + "COMPlete", ask=lambda *_: "100" if self._records else "0")
-        self.command("DIGitize", lambda *_: self.arm(held=True))
-        self.command("SINGle", lambda *_: self.arm())
-        self.command("RUN", lambda *_: self.arm(runs=True))
-        self.command("STOP", lambda *_: self.stop())
-        self.command(
-            "RSTate", ask=lambda *_: "RUN" if self._runs else "SING" if self._armed else "STOP"
-        )
-        self.command("OPERegister:CONDition", ask=lambda *_: f"{self._condition():+d}")
-        self.command("OPERegister[:EVENt]", ask=lambda *_: f"{self._condition():+d}")
-        self.command("TER", ask=lambda *_: self._event_of("_triggered"))
-        self.command("AER", ask=lambda *_: self._event_of("_arm_event"))
-        for silent in ("AUToscale", "SYSTem:PRESet", "SYSTem:DSP", "BLANk", "VIEW"):
-            self.command(silent, lambda *_: None)
-        self.switch_setting("SYSTem:HEADer", "header")
-
-    def _condition(self) -> int:
-        return (_RUNNING | _WAITING) if self._armed else 0
-
-    def _event_of(self, name: str) -> str:
-        happened = getattr(self, name)
-        setattr(self, name, False)
-        return f"{int(happened):+d}"
-
-    def _depth(self) -> int:
-        return min(_MEMORY, max(100, round(float(self.setting("time_range")) * _FASTEST)))
-
-    def _rate(self) -> float:
-        return self._depth() / float(self.setting("time_range"))
-
     # -- transfer ------------------------------------------------------------------------------
 
     def _waveform_commands(self) -> None:
         wave = "WAVeform:"
-        sources = tuple(f"CHANnel{k}" for k in range(1, _CHANNELS + 1))
+        sources = tuple(f"CHANnel{k}" for k in range(1, CHANNELS + 1))
         self.word_setting(wave + "SOURce", "source", "CHAN1", sources)
         self.word_setting(wave + "FORMat", "format", "BYTE", ("BYTE", "WORD", "ASCii"))
         self.word_setting(wave + "BYTeorder", "order", "MSBF", ("MSBFirst", "LSBFirst"))
@@ -287,28 +114,28 @@ class Oscilloscope(ScpiInstrument):
         self.command(wave + "YREFerence", ask=lambda *_: f"{self._preamble()[9]:+.0f}")
         self.command(wave + "PREamble", ask=lambda *_: self._preamble_text())
         self.command(wave + "DATA", ask=lambda *_: self._data())
-        self.command(wave + "SEGMented:COUNt", ask=lambda *_: f"{len(self._records):+d}")
+        self.command(wave + "SEGMented:COUNt", ask=lambda *_: f"{len(self.records):+d}")
         self.command(wave + "SEGMented:TTAG", ask=lambda *_: nr3(0.0))
         self.switch_setting(wave + "SEGMented:ALL", "all_segments")
 
     def _set_points(self, numbers: Numbers, parameters: Parameters) -> None:
         given = one(parameters)
         most = isinstance(given, str) and given.upper() in ("MAX", "MAXIMUM")
-        self.settings["points", ()] = float(_MEMORY) if most else number(given, 100, _MEMORY)
+        self.settings["points", ()] = float(MEMORY) if most else number(given, 100, MEMORY)
 
     def _points(self) -> int:
-        most = min(float(self.setting("points")), self._depth())
+        most = min(float(self.setting("points")), self.depth())
         return max(count for count in (*_COUNTS, 100) if count <= most)
 
     def _record(self) -> Capture:
-        if not self._records:
+        if not self.records:
             raise ScpiError(-230, "Data corrupt or stale; nothing has been acquired")
         if self.setting("mode") != "SEGM":
-            return self._records[-1]
+            return self.records[-1]
         index = int(self.setting("segment"))
-        if index > len(self._records):
+        if index > len(self.records):
             raise ScpiError(-222, "Data out of range; there is no such segment")
-        return self._records[index - 1]
+        return self.records[index - 1]
 
     def _source(self) -> int:
         return int(str(self.setting("source"))[-1])
@@ -322,9 +149,7 @@ class Oscilloscope(ScpiInstrument):
 
     def _preamble(self) -> list[float]:
         start, length = (
-            (self._records[-1].start_s, self._records[-1].length_s)
-            if self._records
-            else self.span()
+            (self.records[-1].start_s, self.records[-1].length_s) if self.records else self.span()
         )
         form, points = self.setting("format"), self._points()
         step, origin, reference = self._converter().scale(words=form == "WORD")
@@ -341,8 +166,8 @@ class Oscilloscope(ScpiInstrument):
 
     def _data(self) -> bytes:
         points, form = self._points(), self.setting("format")
-        every = self.setting("all_segments") and self.setting("mode") == "SEGM" and self._records
-        records = self._records if every else [self._record()]
+        every = self.setting("all_segments") and self.setting("mode") == "SEGM" and self.records
+        records = self.records if every else [self._record()]
         channel = self._source()
         sign = -1.0 if self.setting("invert", channel) else 1.0
         volts = np.concatenate([sign * each.at(channel - 1, points) for each in records])

@@ -13,20 +13,16 @@ from dataclasses import dataclass, field
 
 from simulators.bench.faults import Faults
 from simulators.bench.link import Instrument, Link
+from simulators.bench.status import Status
 from simulators.bench.syntax import Pattern, Unit, end_of_message, units
-from simulators.bench.values import ScpiError, boolean, nr3, number, word
+from simulators.bench.values import Parameters, ScpiError, boolean, nr3, number, one, word
 
-__all__ = ["Numbers", "Parameters", "ScpiInstrument"]
+__all__ = ["Numbers", "ScpiInstrument"]
 
-#: The numbers in a header, such as (2,) for ``SOURce2:VOLTage``; and a command's parameters.
+#: The numbers in a header, such as (2,) for ``SOURce2:VOLTage``.
 Numbers = tuple[int, ...]
-Parameters = tuple[str | bytes, ...]
 
-_QUEUE = 20  # entries of the error queue
 _HEADERS = 4096  # headers whose commands are remembered
-# Bits of the standard event status register, and of the status byte.
-_OPC, _QYE, _DDE, _EXE, _CME, _PON = 1, 4, 8, 16, 32, 128
-_EAV, _MAV, _ESB, _RQS = 4, 16, 32, 64
 # What waits for an operation that does not hold the instrument.
 _WAITING = ("*OPC?", "*WAI")
 
@@ -86,9 +82,7 @@ class ScpiInstrument(Instrument):
         self._defaults: dict[str, float | str | bool] = {}
         self._commands: list[Command] = []
         self._known: dict[str, tuple[Command, Numbers]] = {}
-        self._errors: deque[tuple[int, str]] = deque()
-        self._esr, self._ese, self._sre = _PON, 0, 0
-        self._opc_wanted = False
+        self.status = Status()
         self._common()
 
     # -- for a subclass ------------------------------------------------------------------------
@@ -168,12 +162,7 @@ class ScpiInstrument(Instrument):
 
     def error(self, code: int, text: str) -> None:
         """Put an entry into the error queue."""
-        if len(self._errors) < _QUEUE:
-            self._errors.append((code, text))
-        else:
-            self._errors[-1] = (-350, "Queue overflow")
-        hundreds = -code // 100 if code < 0 else 0
-        self._esr |= {1: _CME, 2: _EXE, 4: _QYE}.get(hundreds, _DDE)
+        self.status.error(code, text)
 
     def began(self, *, held: bool = False) -> None:
         """Note that an operation is under way."""
@@ -182,9 +171,7 @@ class ScpiInstrument(Instrument):
     def finished(self) -> None:
         """Note that the operation has ended: what waited for it goes on."""
         self.busy = self.held = False
-        if self._opc_wanted:
-            self._opc_wanted = False
-            self._esr |= _OPC
+        self.status.operation_complete()
         for link in tuple(self.links):
             link.go_on()
 
@@ -241,55 +228,26 @@ class ScpiInstrument(Instrument):
     # -- common commands -----------------------------------------------------------------------
 
     def _common(self) -> None:
-        add = self.command
+        add, status = self.command, self.status
         add("*IDN", ask=lambda *_: self._identity())
         add("*RST", lambda *_: self.reset())
-        add("*CLS", lambda *_: self._clear_status())
-        add("*OPC", lambda *_: self._complete(), lambda *_: "1")
+        add("*CLS", lambda *_: self.status.clear())
+        add("*OPC", lambda *_: status.operation_wanted(self.busy), lambda *_: "1")
         add("*WAI", lambda *_: None)
         add("*TST", ask=lambda *_: "+0")
         add("*OPT", ask=lambda *_: '""')
-        add("*ESR", ask=lambda *_: self._event())
-        add("*STB", ask=lambda *_: f"{self.status_byte():+d}")
-        add("*ESE", lambda _, p: self._enable("_ese", p), lambda *_: f"{self._ese:+d}")
-        add("*SRE", lambda _, p: self._enable("_sre", p), lambda *_: f"{self._sre:+d}")
-        add("SYSTem:ERRor[:NEXT]", ask=lambda *_: self._next_error())
-        add("SYSTem:ERRor:COUNt", ask=lambda *_: f"{len(self._errors):+d}")
+        add("*ESR", ask=lambda *_: f"{status.event():+d}")
+        add("*STB", ask=lambda *_: f"{status.byte(any(x.waiting for x in self.links)):+d}")
+        add("*ESE", lambda _, p: status.enable_event(one(p)), lambda *_: f"{status.ese:+d}")
+        add("*SRE", lambda _, p: status.enable_request(one(p)), lambda *_: f"{status.sre:+d}")
+        add("SYSTem:ERRor[:NEXT]", ask=lambda *_: status.next_error())
+        add("SYSTem:ERRor:COUNt", ask=lambda *_: f"{status.n_errors:+d}")
         add("SYSTem:VERSion", ask=lambda *_: "1999.0")
         add("STATus:PRESet", lambda *_: None)
-
-    def status_byte(self) -> int:
-        """Return the status byte: errors, replies that wait, events."""
-        byte = _EAV if self._errors else 0
-        byte |= _MAV if any(link.waiting for link in self.links) else 0
-        byte |= _ESB if self._esr & self._ese else 0
-        return byte | (_RQS if byte & self._sre else 0)
 
     def _identity(self) -> str:
         fault = self.faults.due("identity", self.name)
         return "Elsewhere Instruments,Model 0,0,0" if fault else self.idn
-
-    def _clear_status(self) -> None:
-        self._errors.clear()
-        self._esr = 0
-        self._opc_wanted = False
-
-    def _complete(self) -> None:
-        if self.busy:
-            self._opc_wanted = True
-        else:
-            self._esr |= _OPC
-
-    def _event(self) -> str:
-        events, self._esr = self._esr, 0
-        return f"{events:+d}"
-
-    def _enable(self, register: str, parameters: Parameters) -> None:
-        setattr(self, register, round(number(one(parameters), 0, 255)))
-
-    def _next_error(self) -> str:
-        code, text = self._errors.popleft() if self._errors else (0, "No error")
-        return f'{code:+d},"{text}"'
 
 
 class ScpiLink(Link):
@@ -342,20 +300,3 @@ class ScpiLink(Link):
             self._messages.popleft()
             if message.replies:
                 self._reply(b";".join(message.replies) + b"\n", ";".join(message.asked))
-
-
-def one(parameters: Parameters) -> str | bytes:
-    """Return the only parameter of a command.
-
-    Raises
-    ------
-    ScpiError
-        -109 if there is none, -108 if there are more.
-    """
-    if len(parameters) != 1:
-        raise (
-            ScpiError(-109, "Missing parameter")
-            if not parameters
-            else ScpiError(-108, "Parameter not allowed")
-        )
-    return parameters[0]

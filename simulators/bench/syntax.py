@@ -51,10 +51,9 @@ def end_of_message(data: bytes | bytearray) -> int | None:
         if sign == b"\n":
             return found.start()
         if sign == b"#":
-            begin, end = _block(data, at)
-            if end > len(data):
+            at = _block(data, at)[1]
+            if at > len(data):
                 return None
-            at = end
         else:
             newline, quote = data.find(b"\n", at), data.find(sign, at)
             if quote < 0 or 0 <= newline < quote:

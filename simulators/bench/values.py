@@ -6,7 +6,21 @@ import math
 import re
 from collections.abc import Sequence
 
-__all__ = ["NOT_A_NUMBER", "ScpiError", "boolean", "nr3", "number", "text", "word"]
+__all__ = [
+    "INFINITY",
+    "NOT_A_NUMBER",
+    "Parameters",
+    "ScpiError",
+    "boolean",
+    "nr3",
+    "number",
+    "one",
+    "text",
+    "word",
+]
+
+#: A command's parameters: text, or the bytes of a block.
+Parameters = tuple[str | bytes, ...]
 
 #: How SCPI writes a number that is none, and infinity.
 NOT_A_NUMBER = "9.91E+37"
@@ -27,6 +41,21 @@ class ScpiError(Exception):
         super().__init__(f"{code:+d},{text}")
         self.code = code
         self.text = text
+
+
+def one(parameters: Parameters) -> str | bytes:
+    """Return the only parameter of a command.
+
+    Raises
+    ------
+    ScpiError
+        -109 if there is none, -108 if there are more.
+    """
+    if not parameters:
+        raise ScpiError(-109, "Missing parameter")
+    if len(parameters) > 1:
+        raise ScpiError(-108, "Parameter not allowed")
+    return parameters[0]
 
 
 def number(

@@ -64,7 +64,7 @@ class SoundWiring:
     """
 
     box: AcousticBox
-    volts_per_input: float = 1.0
+    volts_per_input: float = 0.05
     volts_per_output: float = 0.05
     lock: Any = field(default_factory=threading.RLock)
 

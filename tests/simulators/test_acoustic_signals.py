@@ -325,9 +325,7 @@ def test_a_row_that_leaves_the_stable_range_is_an_error_with_both_numbers():
     cavity = AcousticCavity(**SMALL, cubic=10.0, ideal=True)
     loud = 1e4 * cavity.waveforms(np.ones((2, 4)))
     loud[0] *= 1e-4
-    with pytest.raises(
-        DeviceError, match=r"reached \S+, .*stable up to [\d.]+; .*row 1 failed"
-    ):
+    with pytest.raises(DeviceError, match=r"reached \S+, .*stable up to [\d.]+; .*row 1 failed"):
         cavity.simulate(loud)
     with pytest.raises(DeviceError, match="stable up to"):
         cavity.play(1e4 * np.sin(np.arange(4000) * 0.12), 16_000)

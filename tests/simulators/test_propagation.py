@@ -178,6 +178,14 @@ def test_gradients_pass():
     assert torch.autograd.gradcheck(space, (fields,))
 
 
+def test_large_fields_go_in_blocks_and_come_out_the_same_with_and_without_gradients():
+    # 2 x 200 lines of 400 numbers are more than one block.
+    space = AngularSpectrum(n=200, pitch_m=8e-6, wavelength_m=WAVELENGTH, distance_m=1e-2)
+    fields = torch.from_numpy(random_fields(200, 200))
+    plain = space(fields)
+    torch.testing.assert_close(space(fields.requires_grad_()), plain, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("argument", "allowed"),
     [

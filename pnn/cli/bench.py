@@ -1,0 +1,115 @@
+"""``pnn bench``: a rig's instruments as a rehearsal, on this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pnn.cli.errors import reported
+
+__all__ = ["bench"]
+
+bench = typer.Typer(no_args_is_help=True, help="Rehearse a rig with virtual instruments.")
+
+
+@bench.callback()
+def _root() -> None:
+    """Keep `serve` a verb of its own, even while it is the only one."""
+
+
+@bench.command()
+def serve(
+    rig: Annotated[Path, typer.Argument(help="A rig file with a table [sim].")],
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What is to go wrong: [INSTRUMENT:]KIND[=VALUE][,after=N][,times=N]"
+            "[,match=TEXT]; may be given several times. --faults lists the kinds."
+        ),
+    ] = None,
+    faults: Annotated[bool, typer.Option("--faults", help="List the kinds of faults.")] = False,
+    port: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=PORT, or one number: the first port; free ones otherwise."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; beyond this machine, a token is needed.")
+    ] = "127.0.0.1",
+    token: Annotated[
+        str, typer.Option(envvar="PNN_BENCH_TOKEN", help="What a client must say first.")
+    ] = "",
+    pty: Annotated[
+        bool, typer.Option("--pty", help="Serial instruments on pseudo-terminals.")
+    ] = False,
+    write: Annotated[
+        Path | None, typer.Option(help="Write a copy of the rig file with the addresses.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on stdout.")
+    ] = False,
+) -> None:
+    """Serve the instruments of a rig, with the physics of its simulator, until Ctrl-C."""
+    with reported():
+        from simulators.bench import KINDS, Bench
+
+        if faults:
+            rows = {
+                name: f"{kind.text} (value {kind.value:g}, times {kind.times:g})"
+                for name, kind in KINDS.items()
+            }
+            width = max(map(len, rows))
+            lines = [f"{name.ljust(width)}  {text}" for name, text in rows.items()]
+            print(json.dumps(rows) if as_json else "\n".join(lines))
+            return
+        made = Bench.from_rig(rig, fault or ())
+        ports = _ports(port or [], list(made.instruments))
+        with made:
+            addresses = made.serve(host=host, ports=ports, token=token, pty=pty)
+            if write is not None:
+                from simulators.bench.rig_file import with_addresses
+
+                with_addresses(rig, write, addresses)
+            if as_json:
+                written = None if write is None else str(write)
+                print(json.dumps({"addresses": addresses, "rig": written}), flush=True)
+            else:
+                _say(addresses, write)
+            try:
+                threading.Event().wait()
+            except (KeyboardInterrupt, SystemExit):
+                # The instruments end with this process, and with them whatever they put out.
+                print("\nthe virtual bench is closed", file=sys.stderr)
+                raise SystemExit(0) from None
+
+
+def _say(addresses: dict[str, str], written: Path | None) -> None:
+    for name, address in addresses.items():
+        print(f'[instruments.{name}]\naddress = "{address}"\n')
+    if written is not None:
+        print(f"written: {written}")
+    print("serving until Ctrl-C", flush=True)
+
+
+def _ports(texts: list[str], names: list[str]) -> dict[str, int]:
+    """Read ``NAME=PORT``, or one number from which the instruments' ports count up.
+
+    Raises
+    ------
+    ValueError
+        If a text has another form, or there is no such instrument.
+    """
+    ports: dict[str, int] = {}
+    for text in texts:
+        name, equals, number = text.rpartition("=")
+        if not number.isdigit() or int(number) > 65535 or (equals and name not in names):
+            raise ValueError(
+                f"--port {text!r} must be NAME=PORT or a port; instruments are {', '.join(names)}"
+            )
+        first = int(number)
+        ports |= {name: first} if equals else {n: first + k for k, n in enumerate(names) if first}
+    return ports
