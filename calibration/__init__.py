@@ -1,6 +1,7 @@
 """Know your device: what a black box does, measured through the device contract."""
 
 from calibration.affine import AffineMap
+from calibration.calibrated import Calibrated
 from calibration.characterise import (
     Characterisation,
     characterise,
@@ -13,6 +14,8 @@ from calibration.delay import Delay, DelayResult, delay_samples
 from calibration.dimensionality import participation_ratio
 from calibration.drift import Drift, DriftResult, drift_of
 from calibration.enob import EffectiveBits, EffectiveBitsResult
+from calibration.file import Calibration, Quantity, load_calibration
+from calibration.identity import identity_of
 from calibration.label_sensitivity import LabelSensitivity, LabelSensitivityResult
 from calibration.laws import Nonlinearity, NonlinearityResult, explained_share, nonlinearity
 from calibration.linearity import Linearity, LinearityResult, transfer
@@ -25,6 +28,7 @@ from calibration.phase_table import PhaseTable, PhaseTableResult, drive_for
 from calibration.procedure import Procedure
 from calibration.rank import Ranks, RanksResult
 from calibration.recording import Recording, read_recording
+from calibration.sequence import CalibrationFolder, calibrate, check_order
 from calibration.settling import Settling, SettlingResult
 from calibration.signal_dimensions import Dimensionality, SignalDimensions, signal_dimensions
 from calibration.structure import Block, Structure, find_structure
@@ -35,6 +39,9 @@ from calibration.verdict import suggestions, summary, verdict
 __all__ = [
     "AffineMap",
     "Block",
+    "Calibrated",
+    "Calibration",
+    "CalibrationFolder",
     "Characterisation",
     "Consistency",
     "ConsistencyResult",
@@ -63,6 +70,7 @@ __all__ = [
     "PhaseTable",
     "PhaseTableResult",
     "Procedure",
+    "Quantity",
     "Ranks",
     "RanksResult",
     "Recording",
@@ -75,9 +83,11 @@ __all__ = [
     "TransmissionMatrix",
     "TransmissionMatrixResult",
     "affine_share",
+    "calibrate",
     "characterise",
     "characterise_recording",
     "characterise_rows",
+    "check_order",
     "consistency",
     "delay_samples",
     "drift_of",
@@ -86,6 +96,8 @@ __all__ = [
     "find_structure",
     "fit_magnitude_law",
     "harmonic_lead_s",
+    "identity_of",
+    "load_calibration",
     "noise_colour",
     "nonlinearity",
     "participation_ratio",

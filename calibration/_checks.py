@@ -25,12 +25,7 @@ def number(
 ) -> float:
     """Return a finite number in [low, high]; `above` leaves the lower end out."""
     real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if (
-        not real
-        or not math.isfinite(value)
-        or not low <= value <= high
-        or (above and value == low)
-    ):
+    if not real or not math.isfinite(value) or not low <= value <= high or (above and value == low):
         allowed = f"{'above' if above else 'of at least'} {low:g}"
         if math.isfinite(high):
             allowed += f" and at most {high:g}"

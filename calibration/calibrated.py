@@ -59,7 +59,9 @@ class Calibrated(Wrapper):
         override: str = "",
     ) -> None:
         super().__init__(device)
-        found = calibration if isinstance(calibration, Calibration) else load_calibration(calibration)
+        found = (
+            calibration if isinstance(calibration, Calibration) else load_calibration(calibration)
+        )
         found.check(device, conditions, override)
         self.calibration = found
         self.calibration_id = found.id

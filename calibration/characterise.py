@@ -124,9 +124,14 @@ def characterise(device: Device, rows: int | None = None, seed: int = 0) -> Char
     passes = measure_passes(device, drives, 2, seed + 1)
     spec = device.spec
     return _evaluate(
-        drives, passes, name=spec.name, queries=2 * count, units=(spec.input_unit, spec.output_unit),
-        notes=(), seed=seed,
-    )  # fmt: skip
+        drives,
+        passes,
+        name=spec.name,
+        queries=2 * count,
+        units=(spec.input_unit, spec.output_unit),
+        notes=(),
+        seed=seed,
+    )
 
 
 def characterise_recording(recording: Recording, seed: int = 0) -> Characterisation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,10 +35,10 @@ class ConsistencyResult:
         Of `mean`, from the scatter between pairs of passes; nan with two passes.
     """
 
-    per_output: Array = quantity("output")
-    mean: float = quantity()
-    repeatability: Array = quantity("output", unit="output")
-    standard_error: float = quantity()
+    per_output: Array = field(metadata=quantity("output"))
+    mean: float = field(metadata=quantity())
+    repeatability: Array = field(metadata=quantity("output", unit="output"))
+    standard_error: float = field(metadata=quantity())
 
 
 @dataclass(frozen=True, kw_only=True)

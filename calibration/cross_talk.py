@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,11 +36,11 @@ class CrossTalkResult:
         The largest off the partners; -inf if there is none.
     """
 
-    response: Array = quantity("output", "input", unit="output")
-    standard_error: Array = quantity("output", unit="output")
-    partner: Array = quantity("input")
-    cross_talk_db: Array = quantity("output", "input", unit="dB")
-    worst_db: float = quantity(unit="dB")
+    response: Array = field(metadata=quantity("output", "input", unit="output"))
+    standard_error: Array = field(metadata=quantity("output", unit="output"))
+    partner: Array = field(metadata=quantity("input"))
+    cross_talk_db: Array = field(metadata=quantity("output", "input", unit="dB"))
+    worst_db: float = field(metadata=quantity(unit="dB"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -34,9 +34,9 @@ class DelayResult:
         Normalised cross-correlation at the peak, negative for an inverting device.
     """
 
-    delay_samples: Array = quantity("channel", unit="sample")
-    standard_error_samples: Array = quantity("channel", unit="sample")
-    correlation: Array = quantity("channel")
+    delay_samples: Array = field(metadata=quantity("channel", unit="sample"))
+    standard_error_samples: Array = field(metadata=quantity("channel", unit="sample"))
+    correlation: Array = field(metadata=quantity("channel"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,13 +156,13 @@ def delay_samples(sent: Array, received: Array, highest_delay: int) -> tuple[Arr
 def advance(waves: Array, samples: Array) -> Array:
     """Return waves (..., channels, n) shifted earlier by `samples`, (channels,), by their spectra.
 
-    Band-limited interpolation; the waves are continued by zeros, not around the corner.
+    Band-limited interpolation; beyond its end a wave keeps its last value, as at rest.
     """
     n = waves.shape[-1]
     longest = 2 * n + 2 * int(np.ceil(np.abs(samples).max(initial=0)))
     phase = np.exp(2j * np.pi * np.fft.fftfreq(longest) * np.asarray(samples)[:, None])
-    mean = waves.mean(axis=-1, keepdims=True)
-    moved = np.fft.ifft(np.fft.fft(waves - mean, longest) * phase)[..., :n] + mean
+    last = waves[..., -1:]
+    moved = np.fft.ifft(np.fft.fft(waves - last, longest) * phase)[..., :n] + last
     return moved if waves.dtype.kind == "c" else moved.real
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,13 +42,13 @@ class DriftResult:
         Noise of one answer, variance over mean square answer.
     """
 
-    lag_queries: Array = quantity("lag", unit="query")
-    correlation: Array = quantity("lag")
-    relative_change: Array = quantity("lag")
-    rate_per_sqrt_query: float = quantity()
-    rate_error: float = quantity()
-    decorrelation_queries: float = quantity(unit="query")
-    noise_share: float = quantity()
+    lag_queries: Array = field(metadata=quantity("lag", unit="query"))
+    correlation: Array = field(metadata=quantity("lag"))
+    relative_change: Array = field(metadata=quantity("lag"))
+    rate_per_sqrt_query: float = field(metadata=quantity())
+    rate_error: float = field(metadata=quantity())
+    decorrelation_queries: float = field(metadata=quantity(unit="query"))
+    noise_share: float = field(metadata=quantity())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,10 +36,10 @@ class EffectiveBitsResult:
         sine of half the converter's range has one bit less.
     """
 
-    enob_bits: Array = quantity("channel", unit="bit")
-    sinad_db: Array = quantity("channel", unit="dB")
-    thd_db: Array = quantity("channel", unit="dB")
-    amplitude: Array = quantity("channel", unit="output")
+    enob_bits: Array = field(metadata=quantity("channel", unit="bit"))
+    sinad_db: Array = field(metadata=quantity("channel", unit="dB"))
+    thd_db: Array = field(metadata=quantity("channel", unit="dB"))
+    amplitude: Array = field(metadata=quantity("channel", unit="output"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,6 +44,8 @@ class Quantity:
 
     def __post_init__(self) -> None:
         values = np.array(self.values)
+        if values.dtype.kind == "b":
+            values = values.astype(np.uint8)  # as the file keeps them, so that the id stays
         values.setflags(write=False)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "dims", tuple(self.dims))
@@ -219,8 +221,9 @@ class Calibration:
                 wrong.append(f"{name}={now[name]:g} is outside the validity, {low:g} to {high:g}")
         if not wrong:
             return
-        text = f"calibration {self.kind} {self.id} does not apply to {device.spec.name}: " + "; ".join(
-            wrong
+        text = (
+            f"calibration {self.kind} {self.id} does not apply to {device.spec.name}: "
+            + "; ".join(wrong)
         )
         if not override:
             raise NotCalibrated(f"{text}. Calibrate again, or give a reason as override=")

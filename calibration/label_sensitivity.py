@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,10 +37,10 @@ class LabelSensitivityResult:
         Label over noise of each output.
     """
 
-    label_share: float = quantity()
-    label_to_noise_db: float = quantity(unit="dB")
-    interaction_share: float = quantity()
-    per_output_db: Array = quantity("output", unit="dB")
+    label_share: float = field(metadata=quantity())
+    label_to_noise_db: float = field(metadata=quantity(unit="dB"))
+    interaction_share: float = field(metadata=quantity())
+    per_output_db: Array = field(metadata=quantity("output", unit="dB"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,16 +109,18 @@ def label_sensitivity(first: Array, second: Array) -> LabelSensitivityResult:
     interaction = _covariance(a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True))
     a, b = (part - part.mean(axis=(0, 1)) for part in (first, second))
     total = _covariance(a, b)
+    moved, mixed = max(float(label.sum()), 0.0), max(float(interaction.sum()), 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        pooled = 10 * np.log10(label.sum() / noise.sum())
-        each = 10 * np.log10(label / noise)
+        pooled = 10 * np.log10(np.divide(moved, noise.sum()))
+        each = 10 * np.log10(np.clip(label, 0.0, None) / noise)
     return LabelSensitivityResult(
-        label_share=float(label.sum() / total.sum()) if total.sum() > 0 else 0.0,
+        label_share=moved / float(total.sum()) if total.sum() > 0 else 0.0,
         label_to_noise_db=float(pooled),
-        interaction_share=float(interaction.sum() / label.sum()) if label.sum() > 0 else 0.0,
+        interaction_share=mixed / moved if moved > 0 else 0.0,
         per_output_db=np.where(label > 0, each, -np.inf),
     )
 
 
 def _covariance(a: Array, b: Array) -> Array:
-    return np.clip(np.mean((a.conj() * b).real, axis=(0, 1)), 0.0, None)
+    # Scatters about zero where there is nothing; only sums over outputs are cut at zero.
+    return np.mean((a.conj() * b).real, axis=(0, 1))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import number, table, whole
+from calibration._checks import table, whole
 from calibration.features import Quadratic, folds_of, held_out_r2
 from calibration.nonlinearity import uniform_drives
 from calibration.procedure import Procedure, quantity
@@ -40,15 +40,15 @@ class NonlinearityResult:
         Different drives, of which a part is held out.
     """
 
-    affine_share: float = quantity()
-    bilinear_share: float = quantity()
-    quadratic_share: float = quantity()
-    affine_index: float = quantity()
-    quadratic_index: float = quantity()
-    affine_by_output: Array = quantity("output")
-    quadratic_by_output: Array = quantity("output")
-    explainable: float = quantity()
-    rows: int = quantity()
+    affine_share: float = field(metadata=quantity())
+    bilinear_share: float = field(metadata=quantity())
+    quadratic_share: float = field(metadata=quantity())
+    affine_index: float = field(metadata=quantity())
+    quadratic_index: float = field(metadata=quantity())
+    affine_by_output: Array = field(metadata=quantity("output"))
+    quadratic_by_output: Array = field(metadata=quantity("output"))
+    explainable: float = field(metadata=quantity())
+    rows: int = field(metadata=quantity())
 
 
 @dataclass(frozen=True, kw_only=True)

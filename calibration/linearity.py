@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -51,16 +51,16 @@ class LinearityResult:
         Means, in output_unit.
     """
 
-    gain: Array = quantity("output", unit="output/input")
-    gain_error: Array = quantity("output", unit="output/input")
-    offset: Array = quantity("output", unit="output")
-    compression: Array = quantity("output", unit="input")
-    usable_low: Array = quantity("output", unit="input")
-    usable_high: Array = quantity("output", unit="input")
-    dynamic_range_db: Array = quantity("output", unit="dB")
-    residual: Array = quantity("output")
-    drives: Array = quantity("level", unit="input")
-    answers: Array = quantity("level", "output", unit="output")
+    gain: Array = field(metadata=quantity("output", unit="output/input"))
+    gain_error: Array = field(metadata=quantity("output", unit="output/input"))
+    offset: Array = field(metadata=quantity("output", unit="output"))
+    compression: Array = field(metadata=quantity("output", unit="input"))
+    usable_low: Array = field(metadata=quantity("output", unit="input"))
+    usable_high: Array = field(metadata=quantity("output", unit="input"))
+    dynamic_range_db: Array = field(metadata=quantity("output", unit="dB"))
+    residual: Array = field(metadata=quantity("output"))
+    drives: Array = field(metadata=quantity("level", unit="input"))
+    answers: Array = field(metadata=quantity("level", "output", unit="output"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -136,7 +136,7 @@ def _fit(
                 f"fit_magnitude_law: {len(rows)} rows for the {terms} terms over {len(inputs)} "
                 f"inputs are too few; at least {2 * terms} are needed in a fit"
             )
-        x = drives[np.ix_(rows, inputs)]
+        x = drives[rows][:, inputs]
         for k in block.outputs:
             row = outputs.index(k)
             matrix[row, inputs], offset[row] = _fit_one(x, answers[rows, k])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,9 +35,9 @@ class MemoryCapacityResult:
         standard deviations above it does not count.
     """
 
-    capacity: float = quantity(unit="row")
-    curve: Array = quantity("lag")
-    floor: float = quantity()
+    capacity: float = field(metadata=quantity(unit="row"))
+    curve: Array = field(metadata=quantity("lag"))
+    floor: float = field(metadata=quantity())
 
 
 @dataclass(frozen=True, kw_only=True)

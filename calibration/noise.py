@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,13 +43,13 @@ class NoiseResult:
         Share of the noise's variance in its strongest direction: 1 if all outputs shake together.
     """
 
-    noise_std: Array = quantity("output", unit="output")
-    signal_std: Array = quantity("output", unit="output")
-    snr_db: Array = quantity("output", unit="dB")
-    median_snr_db: float = quantity(unit="dB")
-    colour: Array = quantity("output")
-    lag_one: Array = quantity("output")
-    common_share: float = quantity()
+    noise_std: Array = field(metadata=quantity("output", unit="output"))
+    signal_std: Array = field(metadata=quantity("output", unit="output"))
+    snr_db: Array = field(metadata=quantity("output", unit="dB"))
+    median_snr_db: float = field(metadata=quantity(unit="dB"))
+    colour: Array = field(metadata=quantity("output"))
+    lag_one: Array = field(metadata=quantity("output"))
+    common_share: float = field(metadata=quantity())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +169,7 @@ def noise_colour(series: Array) -> tuple[Array, Array]:
     power = np.abs(np.fft.fft(centred * np.hanning(n)[:, None], axis=0)) ** 2
     # Bins in bands an octave wide: the log of a mean over many has little scatter and bias.
     edges = [2**k for k in range(1, int(np.log2(n // 4)) + 1)]
-    bands = list(zip(edges[:-1], edges[1:], strict=True))
+    bands = list(pairwise(edges))
     levels = np.array([power[a:b].mean(axis=0) for a, b in bands])
     centres = np.log([np.sqrt(a * (b - 1)) for a, b in bands])
     weights = np.sqrt([b - a for a, b in bands])

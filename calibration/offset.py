@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,10 +33,10 @@ class OffsetResult:
         The drive at rest, in input_unit.
     """
 
-    offset: Array = quantity("output", unit="output")
-    standard_error: Array = quantity("output", unit="output")
-    dark_noise: Array = quantity("output", unit="output")
-    rest: Array = quantity("input", unit="input")
+    offset: Array = field(metadata=quantity("output", unit="output"))
+    standard_error: Array = field(metadata=quantity("output", unit="output"))
+    dark_noise: Array = field(metadata=quantity("output", unit="output"))
+    rest: Array = field(metadata=quantity("input", unit="input"))
 
 
 @dataclass(frozen=True, kw_only=True)

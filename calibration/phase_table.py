@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,10 +35,10 @@ class PhaseTableResult:
         rms scatter of the points about the circle, as an angle.
     """
 
-    drives: Array = quantity("level", unit="input")
-    phase_rad: Array = quantity("level", unit="rad")
-    range_rad: float = quantity(unit="rad")
-    residual_rad: float = quantity(unit="rad")
+    drives: Array = field(metadata=quantity("level", unit="input"))
+    phase_rad: Array = field(metadata=quantity("level", unit="rad"))
+    range_rad: float = field(metadata=quantity(unit="rad"))
+    residual_rad: float = field(metadata=quantity(unit="rad"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,9 @@ class PhaseTable(Procedure[PhaseTableResult]):
         low, high = spec.limits
         levels = np.linspace(low[0], high[0], self.levels)
         if spec.domain == "codes":
-            levels = np.unique(np.round(np.linspace(np.ceil(low[0]), np.floor(high[0]), self.levels)))
+            levels = np.unique(
+                np.round(np.linspace(np.ceil(low[0]), np.floor(high[0]), self.levels))
+            )
         return levels
 
     def _run(self, device: Device) -> PhaseTableResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar, final
 
 import numpy as np
@@ -19,13 +19,13 @@ R = TypeVar("R")
 _log = logging.getLogger("calibration")
 
 
-def quantity(*dims: str, unit: str = "1") -> Any:
-    """Return a field of a result: an array with named axes, or a number where none is named.
+def quantity(*dims: str, unit: str = "1") -> dict[str, Any]:
+    """Return the metadata of a result's field: names of its axes (a number has none), and unit.
 
     The names and the unit go into calibration files. The units ``input`` and ``output`` stand for
     those of the device's drives and answers.
     """
-    return field(metadata={"dims": dims, "unit": unit})
+    return {"dims": dims, "unit": unit}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Procedure(ABC, Generic[R]):
     kind: ClassVar[str] = ""
     needs: ClassVar[tuple[str, ...]] = ()
 
-    def check(self, spec: DeviceSpec) -> None:  # noqa: B027  (a hook with a sensible default)
+    def check(self, spec: DeviceSpec) -> None:
         """Raise `ValueError` if the procedure makes no sense on such a device."""
 
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,12 +39,12 @@ class RanksResult:
         Singular values of the centred answers, in output_unit.
     """
 
-    kernel_rank: int = quantity()
-    generalisation_rank: int = quantity()
-    kernel_tolerance: float = quantity(unit="output")
-    generalisation_tolerance: float = quantity(unit="output")
-    kernel_values: Array = quantity("value", unit="output")
-    generalisation_values: Array = quantity("value", unit="output")
+    kernel_rank: int = field(metadata=quantity())
+    generalisation_rank: int = field(metadata=quantity())
+    kernel_tolerance: float = field(metadata=quantity(unit="output"))
+    generalisation_tolerance: float = field(metadata=quantity(unit="output"))
+    kernel_values: Array = field(metadata=quantity("value", unit="output"))
+    generalisation_values: Array = field(metadata=quantity("value", unit="output"))
 
 
 @dataclass(frozen=True, kw_only=True)

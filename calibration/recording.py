@@ -38,8 +38,8 @@ class Recording:
         shapes = self.drives.shape, self.answers.shape
         if any(len(shape) != 2 for shape in shapes) or shapes[0][0] != shapes[1][0]:
             raise ValueError(
-                f"{self.name}: drives of shape {shapes[0]} and answers of shape {shapes[1]} must be "
-                "two tables with the same number of rows"
+                f"{self.name}: drives of shape {shapes[0]} and answers of shape {shapes[1]} must "
+                "be two tables with the same number of rows"
             )
         for what, values in (("drives", self.drives), ("answers", self.answers)):
             if not np.isfinite(values).all():
@@ -103,9 +103,11 @@ def _from_hdf5(path: Path) -> Recording:
     with h5py.File(path, "r") as file:
         found: list[h5py.Group] = [file] if "answers" in file else []
         file.visititems(
-            lambda _, item: found.append(item)
-            if isinstance(item, h5py.Group) and "answers" in item and "drives" in item
-            else None
+            lambda _, item: (
+                found.append(item)
+                if isinstance(item, h5py.Group) and "answers" in item and "drives" in item
+                else None
+            )
         )
         if not found or "drives" not in found[0]:
             raise ValueError(f"{path}: it has no group with the tables drives and answers")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,11 +40,11 @@ class SettlingResult:
         The deviation that noise alone gives.
     """
 
-    recommended_wait_s: float = quantity(unit="s")
-    time_constant_s: float = quantity(unit="s")
-    waits_s: Array = quantity("wait", unit="s")
-    deviation: Array = quantity("wait")
-    noise_floor: float = quantity()
+    recommended_wait_s: float = field(metadata=quantity(unit="s"))
+    time_constant_s: float = field(metadata=quantity(unit="s"))
+    waits_s: Array = field(metadata=quantity("wait", unit="s"))
+    deviation: Array = field(metadata=quantity("wait"))
+    noise_floor: float = field(metadata=quantity())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,9 @@ class Settling(Procedure[SettlingResult]):
             pair = np.stack([np.ceil(low), np.floor(high)])
         # One row in front, so that each that counts is a step.
         rows = pair[np.arange(self.steps + 1) % 2]
-        waits = np.concatenate([[0.0], np.geomspace(self.longest_s / 1000, self.longest_s, self.waits)])
+        waits = np.concatenate(
+            [[0.0], np.geomspace(self.longest_s / 1000, self.longest_s, self.waits)]
+        )
         answers = []
         for wait in [*waits, self.longest_s]:
             with set_wait(device, float(wait)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -43,17 +43,17 @@ class SignalDimensions:
         Different drives.
     """
 
-    participation_ratio: float = quantity()
-    participation_ratio_standardised: float = quantity()
-    count: int = quantity()
-    count_standardised: int = quantity()
-    usable: float = quantity()
-    usable_standardised: float = quantity()
-    signal_variance: Array = quantity("direction", unit="output^2")
-    noise_variance: Array = quantity("direction", unit="output^2")
-    plain_count: int = quantity()
-    participation_ratio_error: float = quantity()
-    rows: int = quantity()
+    participation_ratio: float = field(metadata=quantity())
+    participation_ratio_standardised: float = field(metadata=quantity())
+    count: int = field(metadata=quantity())
+    count_standardised: int = field(metadata=quantity())
+    usable: float = field(metadata=quantity())
+    usable_standardised: float = field(metadata=quantity())
+    signal_variance: Array = field(metadata=quantity("direction", unit="output^2"))
+    noise_variance: Array = field(metadata=quantity("direction", unit="output^2"))
+    plain_count: int = field(metadata=quantity())
+    participation_ratio_error: float = field(metadata=quantity())
+    rows: int = field(metadata=quantity())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -77,11 +77,11 @@ class SweptSineResult:
     sample_rate_hz : float
     """
 
-    responses: Array = quantity("order", "channel", "time", unit="output")
-    lead_s: Array = quantity("order", "channel", unit="s")
-    expected_lead_s: Array = quantity("order", unit="s")
-    level_db: Array = quantity("order", "channel", unit="dB")
-    sample_rate_hz: float = quantity(unit="Hz")
+    responses: Array = field(metadata=quantity("order", "channel", "time", unit="output"))
+    lead_s: Array = field(metadata=quantity("order", "channel", unit="s"))
+    expected_lead_s: Array = field(metadata=quantity("order", unit="s"))
+    level_db: Array = field(metadata=quantity("order", "channel", unit="dB"))
+    sample_rate_hz: float = field(metadata=quantity(unit="Hz"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,8 +194,8 @@ def separate(
     """
     if received.ndim != 2 or received.shape[1] < len(sweep):
         raise ValueError(
-            f"separate: received has shape {received.shape}, it must be (channels, samples) with at "
-            f"least the {len(sweep)} samples of the sweep"
+            f"separate: received has shape {received.shape}, it must be (channels, samples) with "
+            f"at least the {len(sweep)} samples of the sweep"
         )
     leads = np.array(
         [harmonic_lead_s(duration_s, low_hz, high_hz, n + 1) for n in range(orders + 1)]
@@ -236,7 +236,7 @@ def separate(
 
 
 def _fade(f: Array, low: float, high: float) -> Array:
-    """Raised cosine from 0 at the ends of the band to 1 a sixth of an octave inside."""
+    """Return a raised cosine, 0 at the ends of the band and 1 a sixth of an octave inside."""
     edge = 2 ** (1 / 6)
     with np.errstate(divide="ignore"):
         octave = np.log(np.maximum(f, 1e-300))

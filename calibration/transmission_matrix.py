@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,10 +40,10 @@ class TransmissionMatrixResult:
         ``1 + F_noise (N F_amplitude - 1)``.
     """
 
-    matrix: Array = quantity("output", "input")
-    fidelity_noise: Array = quantity("output")
-    fidelity_amplitude: Array = quantity("output")
-    predicted_enhancement: Array = quantity("output")
+    matrix: Array = field(metadata=quantity("output", "input"))
+    fidelity_noise: Array = field(metadata=quantity("output"))
+    fidelity_amplitude: Array = field(metadata=quantity("output"))
+    predicted_enhancement: Array = field(metadata=quantity("output"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +54,9 @@ class TransmissionMatrix(Procedure[TransmissionMatrixResult]):
     0 and pi, the other is the reference and takes P phases. The intensities
     ``|R|^2 + |t|^2 + 2 Re(t R* exp(-i theta))`` give ``t R*`` by least squares. The two halves are
     joined by the power of the reference, which follows from ``|R|^2 + |t|^2`` and ``|t R*|`` over
-    all the patterns, and the whole is refined on all rows; so every input has its column. Pixels that show no phase (a zero order)
-    stand for the pattern of equal signs, which is left out. A device with complex answers needs
-    no reference.
+    all the patterns, and the whole is refined on all rows; so every input has its column.
+    Light that shows no phase (a zero order) stands in the pattern of equal signs, which no input
+    takes. A device with complex answers needs no reference.
 
     Parameters
     ----------
@@ -115,7 +115,9 @@ class TransmissionMatrix(Procedure[TransmissionMatrixResult]):
         matrix = np.empty((len(first), device.spec.n_inputs + 1), complex)
         matrix[:, [-1, *a]], matrix[:, b] = first, second[:, 1:] * factor[:, None]
         noise = len(a) * noise_first + len(b) * np.abs(factor) ** 2 * noise_second
-        drives, answers = (np.concatenate(pair) for pair in zip(rows_first, rows_second, strict=True))
+        drives, answers = (
+            np.concatenate(pair) for pair in zip(rows_first, rows_second, strict=True)
+        )
         refined = _refined(matrix, drives, answers)
         powers = (np.sum(np.abs(m[:, :-1]) ** 2, axis=1) for m in (refined, matrix))
         scale = _ratio(*powers)

@@ -14,6 +14,15 @@ __all__ = ["suggestions", "summary", "verdict"]
 # A law that explains this share of what can be explained leaves next to nothing for others.
 _NEARLY_ALL = 0.9
 _AIM_DB = 20.0
+_FEW = 4.0
+_WHY = {
+    "readout": "nearly affine: no rule finds much that a linear readout does not, and this one "
+    "needs the fewest queries",
+    "mono-forward": "non-linear, of few dimensions: a local rule with a readout per layer, over "
+    "several masks",
+    "phyll": "non-linear, with dimensions enough for a local forward-only rule; compare with "
+    "mono-forward",
+}
 
 
 def summary(found: Characterisation) -> dict[str, Any]:
@@ -65,26 +74,16 @@ def suggestions(found: Characterisation) -> dict[str, Any]:
     alive = found.drives.shape[1] - len(s.dead_inputs)
     share = laws.affine_share / max(laws.explainable, 1e-12)
     if share > _NEARLY_ALL:
-        rule, why = "readout", (
-            "the device is nearly affine: no rule finds much in it that a linear readout does not, "
-            "and this one needs the fewest queries"
-        )
-    elif found.participation < 4:
-        rule, why = "mono-forward", (
-            "few dimensions: a local rule with a readout per layer, over several masks"
-        )
+        rule = "readout"
     else:
-        rule, why = "phyll", (
-            "non-linear, with enough dimensions for a local forward-only rule to be worth its "
-            "queries; compare with mono-forward"
-        )
+        rule = "mono-forward" if found.participation < _FEW else "phyll"
     averages: int | None = None
     if not math.isnan(found.snr_db):
         wanted = 10 ** ((_AIM_DB - found.snr_db) / 10)
         averages = int(np.clip(np.ceil(wanted), 1, 1000)) if math.isfinite(wanted) else 1
     return {
         "rule": rule,
-        "why": why,
+        "why": _WHY[rule],
         "masks": int(np.clip(math.ceil(alive / max(found.participation, 1.0)), 1, 64)),
         "averages": averages,
         "drop_outputs": list(s.quiet_outputs),

@@ -132,7 +132,7 @@ def _instrument(one: Any) -> dict[str, Any]:
 def _question(one: Any) -> Callable[[], Any] | None:
     """Return something small to ask, for what an instrument offers."""
     if hasattr(one, "status"):
-        return lambda: one.status()
+        return one.status  # type: ignore[no-any-return]
     if hasattr(one, "shell"):
         return lambda: one.shell("version")
     if hasattr(one, "ask") and getattr(one.transport.settings, "identify", ""):

@@ -58,7 +58,7 @@ class BoardRig(Rig):
         n_inputs: int,
         n_outputs: int,
         low_v: float = 0.0,
-        high_v: float = 1.0,
+        high_v: float = 3.3,
         max_batch: int = 256,
         attempts: int = 3,
         limits: LabLimits | None = None,

@@ -116,4 +116,4 @@ def _visa(backend: str) -> dict[str, str]:
 def _serial() -> dict[str, str]:
     from devices.transports.serial_port import serial_ports
 
-    return {f"serial://{port}": text for port, text in serial_ports().items()}
+    return {f"serial://{port}": text for port, text in serial_ports()}

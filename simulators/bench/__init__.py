@@ -9,6 +9,7 @@ from simulators.bench.modulator import Modulator
 from simulators.bench.nanovna import NanoVna
 from simulators.bench.network_analyser import NetworkAnalyser
 from simulators.bench.oscilloscope import Oscilloscope
+from simulators.bench.rig_file import with_addresses
 from simulators.bench.scpi import ScpiInstrument
 from simulators.bench.server import PtyServer, TcpServer
 from simulators.bench.wiring import MicrowaveWiring, SoundWiring
@@ -32,4 +33,5 @@ __all__ = [
     "SoundWiring",
     "TcpServer",
     "parse_fault",
+    "with_addresses",
 ]

@@ -25,11 +25,11 @@ def with_addresses(source: str | Path, target: str | Path, addresses: Mapping[st
     OSError
         If a file cannot be read or written.
     """
-    lines, here = [], None
+    lines, here = [], ""
     for line in Path(source).read_text(encoding="utf-8").splitlines():
         if line.lstrip().startswith("["):
             found = _TABLE.match(line)
-            here = next(name for name in found.groups() if name) if found else None
+            here = next((name for name in found.groups() if name), "") if found else ""
             lines.append(line)
             if here in addresses:
                 # JSON's strings are TOML's.

@@ -10,10 +10,12 @@ N = 1024
 
 def late(samples):
     """Return a function that delays waveforms of N samples, exactly for periodic ones."""
+
     def box(u):
         padded = np.pad(u, ((0, 0), (0, N)))
         turn = np.exp(-2j * np.pi * np.fft.rfftfreq(2 * N) * samples)
         return np.fft.irfft(np.fft.rfft(padded) * turn)[:, :N]
+
     return box
 
 
@@ -49,7 +51,7 @@ def test_delay_to_a_tenth_of_a_sample(truth, sign):
 
 
 def test_delay_of_several_channels_and_of_none():
-    boxes = [late(3.0), late(8.5), lambda u: np.zeros_like(u)]
+    boxes = [late(3.0), late(8.5), np.zeros_like]
     stacked = FunctionDevice(lambda u: np.hstack([b(u) for b in boxes]), N, 3 * N, low=-1)
     with Noisy(stacked, 0.02) as device:
         found = Delay(waveform=True, channels=3).run(device)

@@ -37,9 +37,9 @@ def test_compression_point_of_a_smooth_saturation(noise):
     truth = 0.6126 * level / np.abs(GAINS)
     assert found.gain == pytest.approx(GAINS, rel=5e-3)
     assert np.isnan(found.compression[0])
-    assert found.compression[1:] == pytest.approx(truth[1:], rel=0.01)
-    assert found.usable_high[1:] == pytest.approx(truth[1:], rel=0.01)
-    assert found.usable_low[1:] == pytest.approx(-truth[1:], rel=0.01)
+    assert found.compression[1:] == pytest.approx(truth[1:], rel=0.02)
+    assert found.usable_high[1:] == pytest.approx(truth[1:], rel=0.02)
+    assert found.usable_low[1:] == pytest.approx(-truth[1:], rel=0.02)
 
 
 def test_hard_clipping_and_dynamic_range():

@@ -21,7 +21,9 @@ def test_so_many_equal_directions_at_several_noise_levels(rank, noise):
     error = 3 * found.participation_ratio_error
     assert found.participation_ratio == pytest.approx(rank, abs=error + 0.03 * rank)
     assert found.participation_ratio_error < 0.15 * rank
-    assert found.usable == pytest.approx(rank / (1 + noise**2), rel=0.05, abs=3 * np.sqrt(64 / 1000))
+    assert found.usable == pytest.approx(
+        rank / (1 + noise**2), rel=0.05, abs=3 * np.sqrt(64 / 1000)
+    )
 
 
 @pytest.mark.parametrize(("outputs", "rows"), [(64, 2000), (256, 4000)])

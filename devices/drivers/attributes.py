@@ -1,0 +1,201 @@
+"""Instruments of other packages, by the names of what they can set and read."""
+
+from __future__ import annotations
+
+import importlib
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices._checks import number
+from devices.device import Device
+from devices.errors import DeviceError
+from devices.spec import DeviceSpec
+
+__all__ = ["AttributeDevice", "AttributeInstrument", "as_list"]
+
+
+class AttributeInstrument:
+    """Base of the adapters: opens another package's instrument, and sets and reads by name.
+
+    Parameters
+    ----------
+    instrument : object or str
+        An instrument that is open already, or the class to open, as ``"package.module:Class"``.
+    address : str
+        For a class: its first argument.
+    options : mapping
+        For a class: its further arguments.
+    off : mapping of str to value
+        What is set to switch it off.
+    name : str
+        What messages call it.
+    """
+
+    def __init__(
+        self,
+        instrument: Any,
+        address: str = "",
+        *,
+        options: Mapping[str, Any] | None = None,
+        off: Mapping[str, Any] | None = None,
+        name: str = "instrument",
+    ) -> None:
+        self.name = name
+        self._given, self._address = instrument, address
+        self._options = dict(options or {})
+        self._off = dict(off or {})
+        self._instrument: Any = None if isinstance(instrument, str) else instrument
+        self.identity = ""
+
+    @abstractmethod
+    def _make(self, kind: Any, address: str, options: dict[str, Any]) -> Any:
+        """Return an open instrument of this class."""
+
+    @abstractmethod
+    def put(self, name: str, value: Any) -> None:
+        """Set what is called `name`."""
+
+    @abstractmethod
+    def get(self, name: str) -> Any:
+        """Read what is called `name`."""
+
+    @abstractmethod
+    def _disconnect(self, instrument: Any) -> None:
+        """Close an instrument that was opened here."""
+
+    def open(self) -> Self:
+        """Open the instrument, where only its class was given."""
+        if self._instrument is None:
+            module, _, name = self._given.rpartition(":")
+            try:
+                kind = getattr(importlib.import_module(module), name)
+            except (ImportError, AttributeError, ValueError) as error:
+                raise ValueError(
+                    f"{self.name}: instrument={self._given!r} cannot be imported: {error}; it must "
+                    "be 'package.module:Class'"
+                ) from error
+            try:
+                self._instrument = self._make(kind, self._address, self._options)
+            except Exception as error:  # every package has errors of its own
+                raise DeviceError(
+                    f"{self.name}: {self._given} at {self._address!r} cannot be opened: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+        self.identity = str(getattr(self._instrument, "name", type(self._instrument).__name__))
+        return self
+
+    connect = open
+
+    def close(self) -> None:
+        """Close what was opened here; an instrument that was handed over stays open."""
+        if isinstance(self._given, str) and self._instrument is not None:
+            instrument, self._instrument = self._instrument, None
+            self._disconnect(instrument)
+
+    def hold(self) -> None:
+        """Leave everything as it is."""
+
+    def off(self) -> None:
+        """Set what `off` says, one after the other."""
+        for name, value in self._off.items():
+            self._checked(self.put, name, value)
+
+    def step(self) -> AbstractContextManager[Any]:
+        """Nothing to keep together: the other package has its own ways."""
+        return nullcontext()
+
+    def settings(self) -> dict[str, Any]:
+        """Return the identity."""
+        return {"identity": self.identity, "instrument": str(self._given)}
+
+    def _checked(self, function: Any, *arguments: Any) -> Any:
+        if self._instrument is None:
+            raise DeviceError(f"{self.name} is not open")
+        try:
+            return function(*arguments)
+        except Exception as error:  # every package has errors of its own
+            raise DeviceError(
+                f"{self.name}: {arguments[0]}: {type(error).__name__}: {error}"
+            ) from error
+
+    def write_all(self, names: Sequence[str], values: NDArray[Any]) -> None:
+        """Set several, in their order."""
+        for name, value in zip(names, values, strict=True):
+            self._checked(self.put, name, float(value))
+
+    def read_all(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Read several; one that is an array counts as its elements."""
+        return np.concatenate(
+            [np.ravel(np.asarray(self._checked(self.get, name), float)) for name in names]
+        )
+
+
+class AttributeDevice(Device):
+    """Base of the adapters that make another package's instrument a device.
+
+    Each input is set, then after ``settle_s`` each output is read.
+
+    Parameters
+    ----------
+    port : AttributeInstrument
+        The adapter.
+    inputs, outputs : sequence of str
+        Names of what is set and read.
+    n_outputs : int or None
+        Width of an answer, where an output is an array.
+    low, high : float or sequence of float
+        Limits of the inputs.
+    settle_s : float
+        Wait between setting and reading, in s.
+    **spec
+        Other fields of `DeviceSpec`.
+    """
+
+    def __init__(
+        self,
+        port: AttributeInstrument,
+        *,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        n_outputs: int | None = None,
+        low: float | Sequence[float] = 0.0,
+        high: float | Sequence[float] = 1.0,
+        settle_s: float = 0.0,
+        **spec: Any,
+    ) -> None:
+        self._port, self._inputs, self._outputs = port, list(inputs), list(outputs)
+        number(port.name, "settle_s", settle_s, 0.0)
+        self.spec = DeviceSpec(
+            name=port.name,
+            n_inputs=len(self._inputs),
+            n_outputs=n_outputs or len(self._outputs),
+            low=low if isinstance(low, (int, float)) else tuple(low),
+            high=high if isinstance(high, (int, float)) else tuple(high),
+            settle_s=settle_s,
+            **spec,
+        )
+
+    def _open(self) -> None:
+        self._port.open()
+
+    def _close(self) -> None:
+        self._port.close()
+
+    def _safe(self) -> None:
+        self._port.off()
+
+    def _drive(self, drives: NDArray[Any]) -> None:
+        self._port.write_all(self._inputs, drives[0])
+
+    def _measure(self, drives: NDArray[Any]) -> NDArray[Any]:
+        return self._port.read_all(self._outputs)[None]
+
+
+def as_list(names: str | Sequence[str]) -> list[str]:
+    """Return one name as a list, and several as they are: a device's text cannot tell."""
+    return [names] if isinstance(names, str) else list(names)

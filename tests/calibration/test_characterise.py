@@ -1,0 +1,168 @@
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import calibration
+from calibration import (
+    Recording,
+    characterise,
+    characterise_recording,
+    read_recording,
+    suggestions,
+    summary,
+    verdict,
+)
+from devices import DeadChannels, FunctionDevice, Noisy, Recorded
+from pnn.cli.main import app
+
+CAVITY = Path(calibration.__file__).parents[2] / "shared" / "data" / "acoustic_cavity"
+
+
+def box():
+    wires = np.random.default_rng(3).normal(size=(6, 12))
+    return DeadChannels(
+        FunctionDevice(lambda u: u @ wires + 5.0, 6, 12, name="box"), outputs=[4], inputs=[2]
+    )
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["characterise", *map(str, arguments)])
+
+
+@pytest.mark.skipif(not CAVITY.is_dir(), reason="the recording is not here")
+def test_the_recorded_cavity():
+    found = characterise_recording(read_recording(CAVITY / "drives.csv", CAVITY / "answers.csv"))
+    content = summary(found)
+    assert content["affine_share"] == pytest.approx(0.956, abs=0.01)
+    assert content["quadratic_share"] == pytest.approx(0.977, abs=0.01)
+    assert content["participation_ratio"] == pytest.approx(3.4, abs=0.15)
+    assert content["quiet_outputs"] == [1, 3, 6, 8, 11, 13, 16, 18]
+    assert content["dead_inputs"] == [3, 4, 8, 9, 13, 14, 18, 19]
+    assert content["blocks"] == [
+        {"inputs": [0, 5, 10, 15], "outputs": [0, 5, 10, 15]},
+        {"inputs": [1, 6, 11, 16], "outputs": [2, 7, 12, 17]},
+        {"inputs": [2, 7, 12, 17], "outputs": [4, 9, 14, 19]},
+    ]
+    assert content["magnitude_r2"] == pytest.approx(0.99, abs=0.005)
+    assert content["snr_db"] is None
+    assert content["suggestions"]["rule"] == "readout"
+    text = verdict(found)
+    assert "Expect no gain over a linear model" in text
+    assert "8 inputs without effect" in text
+    assert len(text.splitlines()) < 40
+
+
+def test_a_device_with_known_faults():
+    with Noisy(box(), 0.1, seed=1) as device:
+        found = characterise(device, rows=600)
+        assert device.ledger.queries["calibration"] == found.queries == 1200
+    content = summary(found)
+    assert content["quiet_outputs"] == [4]
+    assert content["dead_inputs"] == [2]
+    assert content["dimensions_above_noise"] == 5
+    wires = np.random.default_rng(3).normal(size=(6, 12))
+    power = np.delete((np.delete(wires, 2, axis=0) ** 2).sum(axis=0) / 12, 4)
+    assert content["snr_db"] == pytest.approx(np.median(10 * np.log10(power / 0.01)), abs=0.7)
+    assert content["affine_index"] == pytest.approx(0, abs=0.01)
+    assert suggestions(found)["drop_outputs"] == [4]
+    assert "SNR" in verdict(found)
+
+
+def test_advice_follows_from_the_numbers():
+    wires = np.random.default_rng(3).normal(size=(6, 40))
+    bent = FunctionDevice(lambda u: np.cos(3 * u @ wires), 6, 40)
+    with Noisy(bent, 0.35) as device:
+        advice = suggestions(characterise(device, rows=400))
+    assert advice["rule"] == "phyll"
+    # A power of 1/2 against 0.12 is 6 dB; 20 dB need 14 dB more: 25 averages.
+    assert 20 <= advice["averages"] <= 30
+    with Noisy(box(), 100.0) as device:
+        assert "Most of what it answers is noise" in verdict(characterise(device, rows=100))
+
+
+def test_repeats_in_a_recording_tell_the_noise():
+    rng = np.random.default_rng(0)
+    drives = np.repeat(rng.random((300, 3)), 2, axis=0)[rng.permutation(600)]
+    answers = drives @ rng.normal(size=(3, 5)) + 0.1 * rng.normal(size=(600, 5))
+    found = characterise_recording(Recording(drives=drives, answers=answers))
+    assert found.dimensions is not None
+    assert found.dimensions.count == 3
+    assert found.rows == 300
+    assert found.consistency > 0.8
+    assert found.notes == ()
+
+
+def test_correlated_inputs_are_noted():
+    drives = np.random.default_rng(0).random((300, 3))
+    drives[:, 2] = drives[:, 0]
+    found = characterise_recording(Recording(drives=drives, answers=drives))
+    assert any("correlated" in note for note in found.notes)
+
+
+def test_recordings_are_read_from_hdf5_and_csv(tmp_path):
+    with Recorded(box(), tmp_path / "run.h5") as device:
+        drives = np.random.default_rng(0).random((50, 6))
+        answers = device.measure(drives)
+    found = read_recording(tmp_path / "run.h5")
+    assert found.name == "box"
+    assert found.drives.tolist() == drives.tolist()
+    for name, values in (("drives", drives), ("answers", answers)):
+        np.savetxt(tmp_path / f"{name}.csv", values, delimiter=",")
+    again = read_recording(tmp_path / "drives.csv", tmp_path / "answers.csv")
+    assert again.answers == pytest.approx(found.answers)
+
+
+def test_recordings_that_are_none(tmp_path):
+    (tmp_path / "words.csv").write_text("a,b\nc,d\n")
+    (tmp_path / "short.csv").write_text("1,2\n3,4\n")
+    (tmp_path / "long.csv").write_text("1\n2\n3\n")
+    with pytest.raises(ValueError, match="not a table of numbers"):
+        read_recording(tmp_path / "words.csv", tmp_path / "words.csv")
+    with pytest.raises(ValueError, match="same number of rows"):
+        read_recording(tmp_path / "short.csv", tmp_path / "long.csv")
+    with pytest.raises(ValueError, match="two CSV files"):
+        read_recording(tmp_path / "short.csv")
+    with h5py.File(tmp_path / "empty.h5", "w"):
+        pass
+    with pytest.raises(ValueError, match="no group with the tables"):
+        read_recording(tmp_path / "empty.h5")
+
+
+def test_the_command_prints_draws_and_writes(tmp_path):
+    out = tmp_path / "cavity.h5"
+    name = "sim:scattering-medium?n_inputs=6&n_outputs=20"
+    done = run(name, "--rows", 200, "--out", out, "--json")
+    assert done.exit_code == 0, done.output
+    content = json.loads(done.stdout)
+    assert content["queries"] == 400
+    assert content["n_outputs"] == 20
+    assert content["files"] == [str(out), str(out.with_suffix(".png"))]
+    assert out.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
+    with h5py.File(out) as file:
+        assert file.attrs["kind"] == "characterisation"
+        assert file.attrs["status"] == "done"
+        assert file["answers"].shape == (200, 20)
+        assert json.loads(file.attrs["summary"])["n_inputs"] == 6
+    assert "400 queries" in done.stderr
+    again = run(out, "--out", tmp_path / "again.h5", "--no-plots")
+    assert again.exit_code == 0, again.output
+    assert "from the recording alone" in again.stdout
+    assert not (tmp_path / "again.png").exists()
+
+
+def test_the_command_says_what_is_wrong_before_it_drives(tmp_path):
+    name = "sim:scattering-medium?n_inputs=6&n_outputs=20"
+    dry = run(name, "--dry-run")
+    assert dry.stderr.startswith("characterise scattering-medium: 2000 queries, about")
+    assert dry.stdout == ""
+    few = run(name, "--rows", 5)
+    assert few.exit_code == 2
+    assert "rows=5 must be a whole number of at least 21" in few.stderr
+    taken = tmp_path / "taken.h5"
+    taken.touch()
+    assert run(name, "--out", taken).exit_code == 4
+    assert run(tmp_path / "a.h5").exit_code == 4
