@@ -8,19 +8,21 @@ from calibration.characterise import (
     characterise_recording,
     characterise_rows,
 )
+from calibration.choice import procedures_for
 from calibration.consistency import Consistency, ConsistencyResult, consistency
 from calibration.cross_talk import CrossTalkResult, CrossTalkTest
 from calibration.delay import Delay, DelayResult, delay_samples
 from calibration.dimensionality import participation_ratio
 from calibration.drift import Drift, DriftResult, drift_of
 from calibration.enob import EffectiveBits, EffectiveBitsResult
-from calibration.file import Calibration, Quantity, load_calibration
+from calibration.file import Calibration, load_calibration
 from calibration.identity import identity_of
 from calibration.label_sensitivity import LabelSensitivity, LabelSensitivityResult
 from calibration.laws import Nonlinearity, NonlinearityResult, explained_share, nonlinearity
 from calibration.linearity import Linearity, LinearityResult, transfer
 from calibration.magnitude_law import MagnitudeLaw, fit_magnitude_law
 from calibration.memory import MemoryCapacity, MemoryCapacityResult
+from calibration.named_array import Quantity
 from calibration.noise import Noise, NoiseResult, noise_colour, signal_to_noise
 from calibration.nonlinearity import affine_share, uniform_drives
 from calibration.offset import Offset, OffsetResult
@@ -35,6 +37,8 @@ from calibration.structure import Block, Structure, find_structure
 from calibration.swept_sine import SweptSine, SweptSineResult, harmonic_lead_s
 from calibration.transmission_matrix import TransmissionMatrix, TransmissionMatrixResult
 from calibration.verdict import suggestions, summary, verdict
+from calibration.vna import VnaCorrection, read_touchstone, write_touchstone
+from calibration.watch import DriftReport, DriftWatch
 
 __all__ = [
     "AffineMap",
@@ -51,7 +55,9 @@ __all__ = [
     "DelayResult",
     "Dimensionality",
     "Drift",
+    "DriftReport",
     "DriftResult",
+    "DriftWatch",
     "EffectiveBits",
     "EffectiveBitsResult",
     "LabelSensitivity",
@@ -82,6 +88,7 @@ __all__ = [
     "SweptSineResult",
     "TransmissionMatrix",
     "TransmissionMatrixResult",
+    "VnaCorrection",
     "affine_share",
     "calibrate",
     "characterise",
@@ -101,7 +108,9 @@ __all__ = [
     "noise_colour",
     "nonlinearity",
     "participation_ratio",
+    "procedures_for",
     "read_recording",
+    "read_touchstone",
     "signal_dimensions",
     "signal_to_noise",
     "suggestions",
@@ -109,4 +118,5 @@ __all__ = [
     "transfer",
     "uniform_drives",
     "verdict",
+    "write_touchstone",
 ]

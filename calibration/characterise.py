@@ -13,7 +13,7 @@ from calibration._checks import whole
 from calibration.consistency import consistency
 from calibration.dimensionality import participation_ratio
 from calibration.laws import NonlinearityResult, nonlinearity
-from calibration.magnitude_law import MagnitudeLaw, fit_magnitude_law
+from calibration.magnitude_law import MagnitudeLaw, could_be_magnitudes, fit_magnitude_law
 from calibration.noise import signal_to_noise
 from calibration.nonlinearity import uniform_drives
 from calibration.recording import Recording
@@ -237,14 +237,12 @@ def _magnitude(
     drives: Array, answers: Array, blocks: Sequence[Block], seed: int
 ) -> MagnitudeLaw | None:
     """Fit the magnitude law where answers can be magnitudes of sums over few inputs."""
-    if np.iscomplexobj(answers):
-        return None
     small = []
     for block in blocks:
         terms = (len(block.inputs) + 1) * (len(block.inputs) + 2) // 2
         if len(block.inputs) <= _MOST_INPUTS and len(drives) >= 3 * terms:
             small.append(Block(block.inputs, block.outputs[:_MOST_OUTPUTS]))
     outputs = [k for block in small for k in block.outputs]
-    if not outputs or answers[:, outputs].min() < 0:
+    if not outputs or not could_be_magnitudes(answers[:, outputs]):
         return None
     return fit_magnitude_law(drives, answers, small, seed=seed)

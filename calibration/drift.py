@@ -147,7 +147,7 @@ def drift_of(rounds: Array, spacing: int) -> DriftResult:
     matrix = overlap / np.outer(own, own)
     correlation = np.array([np.diagonal(matrix, m).mean() for m in range(1, n)])
     lags = spacing * np.arange(1, n)
-    use = max(1, (n - 1) // 4)
+    use = max(1, (n - 1) // 1)
     weights = lags[:use] * np.arange(n - 1, n - 1 - use, -1.0)
     slopes = weights @ relative[:use] / (weights @ lags[:use])  # per output
     slope = float(slopes.mean())

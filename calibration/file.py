@@ -18,42 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.identity import identity_of, versions
+from calibration.named_array import Quantity, own_unit
 from devices import Device, NotCalibrated
 from devices.hdf5 import RecordFile
 
-__all__ = ["Calibration", "Quantity", "load_calibration"]
+__all__ = ["Calibration", "load_calibration"]
 
 _log = logging.getLogger("calibration")
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """An array with named axes and a unit.
-
-    Attributes
-    ----------
-    values : ndarray
-    dims : tuple of str
-        One name for each axis.
-    unit : str
-    """
-
-    values: NDArray[Any]
-    dims: tuple[str, ...] = ()
-    unit: str = "1"
-
-    def __post_init__(self) -> None:
-        values = np.array(self.values)
-        if values.dtype.kind == "b":
-            values = values.astype(np.uint8)  # as the file keeps them, so that the id stays
-        values.setflags(write=False)
-        object.__setattr__(self, "values", values)
-        object.__setattr__(self, "dims", tuple(self.dims))
-        if values.ndim != len(self.dims):
-            raise ValueError(f"Quantity: {values.ndim} axes, but the names {self.dims}")
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Calibration:
     """What was measured of one device, once and for all.
 
@@ -125,7 +99,7 @@ class Calibration:
             value = getattr(result, one.name)
             dims = meta.get("dims", ())
             unit = meta.get("unit", "1")
-            data[one.name] = Quantity(np.asarray(value), dims, _unit(unit, units))
+            data[one.name] = Quantity(np.asarray(value), dims, own_unit(unit, units))
         return cls(
             kind=kind,
             data=data,
@@ -151,6 +125,9 @@ class Calibration:
                 digest.update(json.dumps(label).encode())
                 digest.update(values.tobytes())
         return digest.hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        return f"Calibration({self.kind} {self.id})"
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Return an array of the data by its name."""
@@ -288,12 +265,3 @@ def _read(group: h5py.Group) -> dict[str, Quantity]:
         dims = tuple(key if d == f"{key}_" else d for d in dims)
         found[key] = Quantity(dataset[()], dims, str(dataset.attrs["units"]))
     return found
-
-
-def _unit(unit: str, units: Mapping[str, str]) -> str:
-    """Put the device's units in the place of ``input`` and ``output``."""
-    if unit == "output/input":
-        return f"{units['output']}/{units['input']}"
-    for name, own in units.items():
-        unit = unit.replace(name, own)
-    return unit or "1"

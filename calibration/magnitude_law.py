@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from calibration._checks import table, whole
 from calibration.features import folds_of, held_out_r2
 from calibration.structure import Block
 
-__all__ = ["MagnitudeLaw", "fit_magnitude_law"]
+__all__ = ["MagnitudeLaw", "could_be_magnitudes", "fit_magnitude_law"]
 
 Array = NDArray[Any]
 
@@ -71,7 +70,7 @@ def fit_magnitude_law(
     ----------
     drives : ndarray of shape (rows, n_inputs)
     answers : ndarray of shape (rows, n_outputs)
-        Not negative.
+        Not negative, but for noise.
     blocks : sequence of Block, optional
         From `find_structure`; None: every output over all inputs.
     folds : int
@@ -95,7 +94,7 @@ def fit_magnitude_law(
     if not blocks:
         raise ValueError(f"{me}: there are no blocks, no output to fit")
     outputs = tuple(sorted(k for block in blocks for k in block.outputs))
-    if np.iscomplexobj(answers) or answers[:, outputs].min() < 0:
+    if not could_be_magnitudes(answers[:, outputs]):
         raise ValueError(f"{me}: the answers must be real and not negative to be magnitudes")
     whole(me, "folds", folds, 2)
     chosen = answers[:, outputs]
@@ -115,6 +114,11 @@ def fit_magnitude_law(
         r2=each,
         worst_rows_share=float(worst / errors.sum()) if errors.sum() > 0 else 0.0,
     )
+
+
+def could_be_magnitudes(answers: Array) -> bool:
+    """Whether nothing is more negative than a tenth of the largest answer: noise may be."""
+    return not np.iscomplexobj(answers) and bool(answers.min() >= -0.1 * np.abs(answers).max())
 
 
 def _thinned(rows: Array, most: int) -> Array:
@@ -145,6 +149,8 @@ def _fit(
 
 def _fit_one(x: Array, y: Array) -> tuple[Array, complex]:
     """Return the row of H over these inputs, and b."""
+    from scipy.optimize import least_squares
+
     scale = float(np.sqrt(np.mean(y**2))) or 1.0
     size = np.where(np.abs(x).max(axis=0) > 0, np.abs(x).max(axis=0), 1.0)
     z, y = np.hstack([x / size, np.ones((len(x), 1))]), y / scale

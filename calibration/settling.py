@@ -152,5 +152,8 @@ def _time_constant(waits: Array, deviation: Array, floor: float) -> float:
     end = int(np.argmin(above)) if not above.all() else len(above)
     if end < 3:
         return float("nan")
-    slope = np.polyfit(waits[:end], np.log(deviation[:end]), 1)[0]
+    # A device that steps back and forth does not arrive either way: with e = exp(-t / tau) it stays
+    # e / (1 + e) of a step short, and e = d / (1 - d).
+    short = np.minimum(deviation[:end], 0.49)
+    slope = np.polyfit(waits[:end], np.log(short / (1 - short)), 1)[0]
     return float(-1 / slope) if slope < 0 else float("nan")

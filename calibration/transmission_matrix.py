@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import hadamard
 
 from calibration._checks import whole
 from calibration.procedure import Procedure, quantity
@@ -130,7 +129,7 @@ class TransmissionMatrix(Procedure[TransmissionMatrixResult]):
         circle = 2 * np.pi * np.arange(self.steps) / self.steps
         fits = (high - low).min() >= circle[-1] - 1e-9
         theta = circle if fits else np.linspace(0, np.pi, self.steps)
-        patterns = hadamard(_order(len(active)))
+        patterns = _patterns(_order(len(active)))
         drives = np.tile(low, (len(patterns), self.steps, 1))
         drives[:, :, active] += np.pi * (patterns[:, None, 1 : len(active) + 1] < 0)
         drives[:, :, reference] += theta[None, :, None]
@@ -150,7 +149,7 @@ class TransmissionMatrix(Procedure[TransmissionMatrixResult]):
 
     def _fields(self, device: Device) -> tuple[Array, Array]:
         n = device.spec.n_inputs
-        patterns = hadamard(_order(n))
+        patterns = _patterns(_order(n))
         low, high = device.spec.limits
         drives = np.clip(low + np.pi * (patterns[:, 1 : n + 1] < 0), low, high)
         drives = np.repeat(drives, self.steps, axis=0)
@@ -189,6 +188,13 @@ def _ratio(part: Array, whole_: Array) -> Array:
 def _halves(n: int) -> tuple[Array, Array]:
     """Split the inputs into two interleaved halves: either sees the whole beam."""
     return np.arange(0, n, 2), np.arange(1, n, 2)
+
+
+def _patterns(order: int) -> Array:
+    from scipy.linalg import hadamard
+
+    patterns: Array = hadamard(order)
+    return patterns
 
 
 def _order(n: int) -> int:

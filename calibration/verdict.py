@@ -124,7 +124,7 @@ def verdict(found: Characterisation) -> str:
         row("signal to noise", f"> {found.least_snr_db:.0f} dB" if known else "not known",
             "bounded by the best law's misfit" if known else "")  # fmt: skip
     else:
-        row("signal to noise", f"{found.snr_db:.1f} dB", "median of the outputs that move")
+        row("signal to noise", _decibels(found.snr_db), "median of the outputs that move")
         row("consistency", f"{found.consistency:.4f}", "correlation of repeats")
     row("quiet outputs", str(len(content["quiet_outputs"])), _list(content["quiet_outputs"]))
     row("inputs without effect", str(len(content["dead_inputs"])), _list(content["dead_inputs"]))
@@ -154,12 +154,12 @@ def _sentence(found: Characterisation) -> str:
         f"{_percent(laws.affine_share)} affine",
     ]
     if not math.isnan(found.snr_db):
-        parts.append(f"SNR {found.snr_db:.0f} dB")
+        parts.append(f"SNR {_decibels(found.snr_db)}")
     if s.quiet_outputs:
         floor = "at the noise floor" if found.dimensions is not None else "near-silent"
-        parts.append(f"{len(s.quiet_outputs)} outputs {floor}")
+        parts.append(f"{_count(len(s.quiet_outputs), 'output')} {floor}")
     if s.dead_inputs:
-        parts.append(f"{len(s.dead_inputs)} inputs without effect")
+        parts.append(f"{_count(len(s.dead_inputs), 'input')} without effect")
     text = f"{found.name}: {', '.join(parts)}"
     share = laws.affine_share / max(laws.explainable, 1e-12)
     if found.magnitude is not None and found.magnitude.pooled_r2 > max(0.95, laws.affine_share):
@@ -175,6 +175,14 @@ def _sentence(found: Characterisation) -> str:
             "non-linearly, or are strong enough to bend the device."
         )
     return text + ". It is non-linear enough to be worth comparing with a linear model."
+
+
+def _decibels(ratio: float) -> str:
+    return f"{ratio:.1f} dB" if math.isfinite(ratio) else "without noise"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" + ("" if n == 1 else "s")
 
 
 def _of(explainable: float) -> str:

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices._checks import number
-from devices.drivers.callables import Callables
+from devices.drivers.callables import Callables, resolved
 from devices.errors import DeviceError
-from devices.function import load_function
 from devices.roles import Record
 
 __all__ = ["CallableCamera", "CallableDigitizer"]
@@ -70,8 +69,7 @@ class CallableDigitizer(Callables):
 
     def fetch(self) -> list[Record]:
         """Call the function `fetch`."""
-        function = load_function(self._fetch) if isinstance(self._fetch, str) else self._fetch
-        volts = np.atleast_2d(np.asarray(function(), float))
+        volts: NDArray[Any] = np.atleast_2d(np.asarray(resolved(self._fetch)(), np.float64))
         if len(volts) != len(self.channels):
             raise DeviceError(
                 f"{self.name}: fetch returned {len(volts)} channels, expected {len(self.channels)}"
@@ -106,7 +104,7 @@ class CallableCamera(Callables):
 
     def grab(self, flush: int = 0) -> NDArray[Any]:
         """Call the function `flush` times, and once more for the frame."""
-        function = load_function(self._grab) if isinstance(self._grab, str) else self._grab
+        function = resolved(self._grab)
         for _ in range(flush):
             function()
         frame = np.asarray(function())

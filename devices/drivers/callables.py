@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from devices._checks import number, whole
 from devices.function import load_function
 
-__all__ = ["CallableModulator", "CallableMonitor", "CallableSource", "Callables"]
+__all__ = ["CallableModulator", "CallableMonitor", "CallableSource", "Callables", "resolved"]
 
 Function = Callable[..., Any]
 
 
-def _function(given: Function | str | None) -> Function | None:
+def resolved(given: Function | str) -> Function:
+    """Return a function that is given as such or by its name."""
     return load_function(given) if isinstance(given, str) else given
 
 
@@ -70,8 +71,8 @@ class Callables:
         return {"identity": self.identity}
 
     def _call(self, which: str) -> Any:
-        function = _function(self._life[which])
-        return None if function is None else function()
+        function = self._life[which]
+        return None if function is None else resolved(function)()
 
 
 class CallableModulator(Callables):
@@ -98,9 +99,7 @@ class CallableModulator(Callables):
 
     def set(self, values: NDArray[Any]) -> None:
         """Call the function with the values."""
-        function = _function(self._set)
-        assert function is not None
-        function(np.asarray(values))
+        resolved(self._set)(np.asarray(values))
 
 
 class CallableMonitor(Callables):
@@ -123,9 +122,7 @@ class CallableMonitor(Callables):
 
     def read(self) -> float:
         """Call the function."""
-        function = _function(self._read)
-        assert function is not None
-        return float(function())
+        return float(resolved(self._read)())
 
 
 class CallableSource(Callables):
@@ -165,6 +162,4 @@ class CallableSource(Callables):
 
     def fire(self) -> None:
         """Call the function with the selected waveform."""
-        function = _function(self._play)
-        assert function is not None
-        function(self._slots[self._selected], self.sample_rate_hz)
+        resolved(self._play)(self._slots[self._selected], self.sample_rate_hz)

@@ -137,6 +137,7 @@ class MetasurfaceRig(Rig):
         n = self.spec.n_inputs
         now = np.stack([self._row(np.zeros(n)), self._row(np.ones(n))])
         self._since = 0
+        self._ledger.queries["calibration"] += len(now)
         if self._reference is None:
             self._reference = now
             if np.array_equal(now[0], now[1]):

@@ -86,6 +86,9 @@ class VisaLink(Link):
                 f"{self.address} cannot be opened: {type(error).__name__}: {error}"
             ) from error
         self._end = b""
+        # Reading exactly as many bytes as asked for is what is wanted here, not worth a warning.
+        full = require("pyvisa", "visa").constants.StatusCode.success_max_count_read
+        self._resource.visalib.issue_warning_on.discard(full)
         self._set_nodelay()
         plain = self._plain_socket()
         if plain is not None and self._want_direct:
@@ -144,7 +147,15 @@ class VisaLink(Link):
     def waiting(self) -> bool:  # noqa: D102
         if self._socket is not None:
             return self._socket.waiting()
-        return False  # VISA has no portable way to ask; drain() finds out
+        if not self.address.upper().endswith("SOCKET"):
+            return False  # message buses keep answers apart; reading unasked is an error there
+        self._terminate(None)
+        self._resource.timeout = 1  # in ms; VISA has no portable way to ask but to read
+        try:
+            self._call(lambda r: r.visalib.read(r.session, 1))
+        except ReplyTimeout:
+            return False
+        return True  # what was read was stale: the link is drained next anyway
 
     def drain(self, quiet_s: float, until: float) -> int:  # noqa: D102
         if self._socket is not None:

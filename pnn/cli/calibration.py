@@ -18,6 +18,7 @@ __all__ = ["add_calibration"]
 def add_calibration(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     app.command()(characterise)
+    app.command()(calibrate)
 
 
 def characterise(
@@ -89,3 +90,45 @@ def characterise(
             return
         print(verdict(found))
         print("written: " + ", ".join(str(file) for file in files), file=sys.stderr)
+
+
+def calibrate(
+    source: Annotated[str, typer.Argument(help="A device: NAME?key=value&..., or a TOML file.")],
+    folder: Annotated[Path, typer.Option(help="Where the calibration files go.")] = Path(
+        "calibrations"
+    ),
+    only: Annotated[
+        str | None, typer.Option(help="Procedures, as offset,linearity; all that make sense.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it costs; drive nothing.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on stdout.")
+    ] = False,
+) -> None:
+    """Measure a device procedure by procedure, in order, and keep a file of each."""
+    with reported():
+        import calibration
+        from calibration.sequence import ORDER
+        from devices import build_device
+
+        device = build_device(source)
+        kinds = [kind.strip() for kind in only.split(",")] if only else None
+        chosen = calibration.procedures_for(device, kinds)
+        total = sum(one.queries(device.spec) for one in chosen)
+        for one in chosen:
+            print(one.announcement(device.spec), file=sys.stderr)
+        print(f"in all: {total} queries", file=sys.stderr)
+        if dry_run:
+            return
+        # What a device cannot be measured with, or was not asked for, is no need of the others.
+        others = [kind for kind in ORDER if kind not in {one.kind for one in chosen}]
+        with device:
+            made = calibration.calibrate(device, chosen, folder, not_needed=others)
+        files = {one.kind: str(folder / f"{one.kind}-{one.id}.h5") for one in made}
+        if as_json:
+            print(json.dumps({"queries": total, "files": files}))
+            return
+        for kind, file in files.items():
+            print(f"{kind:<22}{file}")

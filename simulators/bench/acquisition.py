@@ -71,16 +71,17 @@ class Acquisition(ScpiInstrument):
 
     def capture(self, signals: Array, rate: float) -> None:
         """Take a trigger, with volts at the inputs from it on, (n_channels, n_samples)."""
-        if not self._armed:
-            return
-        if fault := self.faults.due("saturate", self.name):
-            signals = signals * fault.size
-        if fault := self.faults.due("drift", self.name):
-            self.gain *= 1 + fault.size
-        self._taken.append(Capture(signals * self.gain, rate, *self.span()))
-        self._triggered = True
-        if len(self._taken) >= self._wanted():
-            self._complete_acquisition()
+        with self.lock:
+            if not self._armed:
+                return
+            if fault := self.faults.due("saturate", self.name):
+                signals = signals * fault.size
+            if fault := self.faults.due("drift", self.name):
+                self.gain *= 1 + fault.size
+            self._taken.append(Capture(signals * self.gain, rate, *self.span()))
+            self._triggered = True
+            if len(self._taken) >= self._wanted():
+                self._complete_acquisition()
 
     def _wanted(self) -> int:
         """Return how many triggers an acquisition takes."""

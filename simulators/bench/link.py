@@ -113,8 +113,9 @@ class Link(ABC):
             reply = ConnectionAbortedError(f"{name}: the connection was closed (fault drop)")
         if faults.due("reset", name, what):
             reply = ConnectionResetError(f"{name}: the connection was reset (fault reset)")
-        self._replies.append((at, reply))
-        self._ready.notify_all()
+        with self._ready:
+            self._replies.append((at, reply))
+            self._ready.notify_all()
 
 
 class Instrument(ABC):

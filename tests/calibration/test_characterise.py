@@ -11,6 +11,7 @@ from calibration import (
     Recording,
     characterise,
     characterise_recording,
+    load_calibration,
     read_recording,
     suggestions,
     summary,
@@ -29,8 +30,8 @@ def box():
     )
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["characterise", *map(str, arguments)])
+def run(*arguments, verb="characterise"):
+    return CliRunner().invoke(app, [verb, *map(str, arguments)])
 
 
 @pytest.mark.skipif(not CAVITY.is_dir(), reason="the recording is not here")
@@ -166,3 +167,23 @@ def test_the_command_says_what_is_wrong_before_it_drives(tmp_path):
     taken.touch()
     assert run(name, "--out", taken).exit_code == 4
     assert run(tmp_path / "a.h5").exit_code == 4
+
+
+def test_the_command_calibrates_in_order(tmp_path):
+    name = "sim:acoustic-cavity?n_inputs=2&n_outputs=2&n_settle=64"
+    dry = run(name, "--dry-run", verb="calibrate")
+    assert "linearity: 205 queries" in dry.stderr
+    assert "transmission-matrix" not in dry.stderr
+    done = run(name, "--only", "linearity,offset", "--folder", tmp_path, "--json", verb="calibrate")
+    assert done.exit_code == 0, done.output
+    content = json.loads(done.stdout)
+    assert content["queries"] == 305
+    assert list(content["files"]) == ["offset", "linearity"]
+    gain = load_calibration(content["files"]["linearity"])
+    assert gain.parents == (load_calibration(content["files"]["offset"]).id,)
+    wrong = run(name, "--only", "gain", verb="calibrate")
+    assert wrong.exit_code == 2
+    assert "'gain' is not one of settling, offset" in wrong.stderr
+    cannot = run(name, "--only", "memory", verb="calibrate")
+    assert cannot.exit_code == 2
+    assert "has no memory" in cannot.stderr

@@ -1,5 +1,4 @@
 import contextlib
-import time
 
 import numpy as np
 import pytest
@@ -78,32 +77,35 @@ def test_cross_talk_of_neighbours():
 
 
 class Relaxing(Device):
-    """Follows its drive exponentially, by the real clock."""
+    """Follows its drive exponentially; its clock runs while the contract waits."""
 
     def __init__(self, tau_s):
         self.spec = DeviceSpec(name="relaxing", n_inputs=1, n_outputs=1)
-        self.tau_s, self.state, self.target, self.moment = tau_s, 0.0, 0.0, time.perf_counter()
+        self.tau_s, self.state, self.target = tau_s, 0.0, 0.0
 
-    def _now(self):
-        late = time.perf_counter() - self.moment
-        return self.target + (self.state - self.target) * np.exp(-late / self.tau_s)
+    def wait(self, seconds):
+        self.state = self.target + (self.state - self.target) * np.exp(-seconds / self.tau_s)
 
     def _drive(self, drives):
-        self.state, self.target, self.moment = self._now(), drives[0, 0], time.perf_counter()
+        self.target = drives[0, 0]
 
     def _measure(self, drives):
-        return np.full((len(drives), 1), self._now())
+        return np.full((len(drives), 1), self.state)
 
 
-def test_settling_follows_the_answer_and_leaves_the_wait_as_it_was():
-    procedure = Settling(longest_s=0.05, waits=8, steps=4, tolerance=0.02)
-    with Relaxing(0.004) as device:
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_settling_follows_the_answer_and_leaves_the_wait_as_it_was(monkeypatch, noise):
+    procedure = Settling(longest_s=0.1, waits=40, steps=20, tolerance=0.02)
+    inner = Relaxing(0.004)
+    monkeypatch.setattr("devices.device.time.sleep", inner.wait)
+    with Noisy(inner, noise) as device:
         found = procedure.run(device)
         assert device.ledger.total == procedure.queries(device.spec)
-        assert device.spec.settle_s == 0.0
-    # exp(-t / tau) is 0.02 at 3.9 tau = 16 ms; the next wait of the eight is taken.
-    assert 0.01 < found.recommended_wait_s <= 0.05
-    assert found.time_constant_s == pytest.approx(0.004, rel=0.25)
+    assert inner.spec.settle_s == 0.0
+    # A device that steps back and forth is late by exp(-t / tau) / (1 + exp(-t / tau)) of a step.
+    truth = 0.004 * np.log(1 / 0.02)
+    assert found.recommended_wait_s == pytest.approx(truth, rel=0.25)
+    assert found.time_constant_s == pytest.approx(0.004, rel=0.15)
 
 
 def test_settling_needs_a_moment_to_wait_in():

@@ -1,0 +1,199 @@
+"""Rigs against the virtual bench, in good order and with every fault: right data or an error."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from devices import DeviceError, Flag, InstrumentError
+from devices.rigs import open_rig
+from devices.transports import loop
+from simulators.bench import KINDS, Bench, with_addresses
+
+pytest.importorskip("pyvisa_py")
+pytest.importorskip("cobs")
+
+RIGS = {
+    "waveform": """
+[rig]
+kind = "waveform"
+n_inputs = 8
+window_samples = 256
+settle_samples = 256
+rows_per_shot = 1
+
+[instruments.generator]
+driver = "keysight-33500"
+load_ohm = inf
+timeout_s = 0.4
+[instruments.oscilloscope]
+driver = "infiniivision"
+channels = [1, 2]
+acquisition = "hresolution"
+points = 2000
+timeout_s = 0.4
+
+[limits]
+peak_v = 5.0
+
+[sim]
+device = "sim:acoustic-cavity?n_inputs=8&n_outputs=16&n_window=256&n_settle=256&noise=0"
+""",
+    "board": """
+[rig]
+kind = "board"
+n_inputs = 6
+n_outputs = 9
+high_v = 3.3
+max_batch = 3
+
+[instruments.board]
+driver = "board"
+timeout_s = 0.2
+
+[sim]
+device = "sim:acoustic-cavity?n_inputs=6&n_outputs=9&noise=0"
+""",
+    "metasurface": """
+[rig]
+kind = "metasurface"
+
+[instruments.surface]
+driver = "metasurface"
+n_elements = 16
+timeout_s = 0.4
+[instruments.analyser]
+driver = "pna"
+start_hz = 2.4e9
+stop_hz = 2.5e9
+points = 4
+parameters = ["S31", "S42"]
+power_dbm = 0
+timeout_s = 0.4
+
+[sim]
+device = "sim:metasurface?n_inputs=16&walls=80&n_outputs=8&complex_answers=true&noise=0"
+""",
+}
+LINKS = {"waveform": ["loop", "tcp"], "board": ["loop", "tcp", "pty"], "metasurface": ["loop", "tcp"]}
+PAIRS = [(kind, link) for kind, links in LINKS.items() for link in links]
+# Physics that changes is no fault of the link: it is measured as it is.
+PHYSICAL = ("drift", "saturate")
+
+
+@pytest.fixture
+def rehearse(tmp_path):
+    """Return what makes a bench with faults, and the rig file that leads to it."""
+    benches = []
+
+    def make(kind, link, *faults):
+        source, served = tmp_path / "rig.toml", tmp_path / "served.toml"
+        source.write_text(RIGS[kind])
+        bench = Bench.from_rig(source, faults)
+        benches.append(bench)
+        if link == "loop":
+            addresses = {name: f"loop:{name}" for name in bench.instruments}
+            for name, peer in bench.instruments.items():
+                loop.register(name, peer)
+        else:
+            if link == "pty" and sys.platform == "win32":
+                pytest.skip("no pseudo-terminals")
+            addresses = bench.serve(pty=link == "pty")
+        with_addresses(source, served, addresses)
+        return bench, served
+
+    yield make
+    for bench in benches:
+        bench.close()
+        for name in bench.instruments:
+            loop.unregister(name)
+
+
+def rows_for(device, n=4):
+    spec = device.spec
+    low, high = np.broadcast_to(spec.low, spec.n_inputs), np.broadcast_to(spec.high, spec.n_inputs)
+    rows = np.random.default_rng(0).uniform(low, high, (n, spec.n_inputs))
+    return np.rint(rows) if spec.domain == "bits" else rows
+
+
+def truth(kind, rehearse):
+    _, served = rehearse(kind, "loop")
+    with open_rig(served) as device:
+        rows = rows_for(device)
+        return rows, device.measure(rows)
+
+
+def close_enough(kind):
+    # Rows of one upload follow each other: what the row before left behind is part of a row.
+    return {"rtol": 0, "atol": 0.01 if kind == "waveform" else 1e-3}
+
+
+@pytest.mark.parametrize(("kind", "link"), PAIRS)
+def test_every_link_gives_the_same_rows_and_leaves_outputs_off(rehearse, kind, link):
+    rows, expected = truth(kind, rehearse)
+    bench, served = rehearse(kind, link)
+    with open_rig(served) as device:
+        np.testing.assert_allclose(device.measure(rows), expected, **close_enough(kind))
+    assert not any(bench.outputs_on().values())
+
+
+@pytest.mark.parametrize("fault", KINDS)
+@pytest.mark.parametrize(("kind", "link"), PAIRS)
+def test_each_fault_ends_in_recovery_or_one_named_error(rehearse, kind, link, fault):
+    rows, expected = truth(kind, rehearse)
+    bench, served = rehearse(kind, link)
+    with open_rig(served) as device:
+        device.measure(rows[:1])
+        instrument = list(bench.instruments)[-1]  # the one that answers with the data
+        size = "=0.6" if fault == "late" else ""
+        skipped = 0 if fault in (*PHYSICAL, "nan", "identity") else 2
+        bench.faults.add(f"{instrument}:{fault}{size},after={skipped},times=1")
+        try:
+            measured = device.acquire(rows)
+        except DeviceError as error:
+            assert str(error)
+            if error.rows is not None and fault not in PHYSICAL:
+                good = expected[: len(error.rows)]
+                np.testing.assert_allclose(error.rows, good, **close_enough(kind))
+            bench.faults.clear()
+            again = device.measure(rows)
+            np.testing.assert_allclose(again, expected, **close_enough(kind))
+        else:
+            right = np.isclose(measured.outputs, expected, **close_enough(kind)).all(axis=1)
+            if fault == "saturate":
+                assert (right | (measured.flags & Flag.SATURATED > 0)).all()
+            elif fault != "drift":
+                assert right.all()
+    assert not any(bench.outputs_on().values())
+
+
+@pytest.mark.parametrize(("kind", "link"), PAIRS)
+def test_another_instrument_at_the_address_is_refused(rehearse, kind, link):
+    _, served = rehearse(kind, link, "identity")
+    if kind != "waveform":
+        served.write_text(
+            served.read_text()
+            .replace('driver = "board"', 'driver = "board"\nidn = "pnn-board"')
+            .replace('driver = "metasurface"', 'driver = "metasurface"\nidn = "pnn-metasurface"')
+        )
+    with pytest.raises(DeviceError, match="(?i)elsewhere|identity"):
+        open_rig(served)
+
+
+def test_an_entry_in_the_error_queue_is_an_instrument_error(rehearse):
+    bench, served = rehearse("waveform", "tcp")
+    with open_rig(served) as device:
+        rows = rows_for(device)
+        bench.faults.add("generator:error,after=1")
+        with pytest.raises(InstrumentError, match="on demand"):
+            device.measure(rows)
+
+
+def test_what_reaches_the_load_is_what_the_rig_says(rehearse):
+    bench, served = rehearse("waveform", "tcp")
+    with open_rig(served) as device:
+        rows = rows_for(device)
+        waves = device.waveforms(rows)
+        device.measure(rows)
+    reached = max(max(abs(b.low_v), abs(b.high_v)) for b in bench.wiring.played)
+    assert reached == pytest.approx(np.abs(waves).max(), rel=1e-3)

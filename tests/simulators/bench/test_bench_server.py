@@ -1,0 +1,104 @@
+"""Servers: loopback unless asked, a token beyond it, several clients, an orderly end."""
+
+import socket
+
+import pytest
+
+from simulators.bench import Bench, Generator, TcpServer, with_addresses
+
+RIG = """\
+# A comment that stays.
+[rig]
+kind = "board"
+n_inputs = 4
+n_outputs = 8
+
+[instruments.board]   # so does this one
+driver = "board"
+address = "serial:///dev/ttyACM0"
+
+[sim]
+device = "sim:scattering-medium?n_inputs=4&n_outputs=8"
+"""
+
+
+def talk(server, *lines, host="127.0.0.1"):
+    with socket.create_connection((host, server.port), 2.0) as client:
+        client.settimeout(2.0)
+        for line in lines:
+            client.sendall(line)
+        return client.recv(1000)
+
+
+def refused(server, first):
+    """Whether the server hangs up after this line."""
+    try:
+        return talk(server, first) == b""
+    except ConnectionError:
+        return True
+
+
+def test_the_default_is_loopback():
+    server = TcpServer(Generator("awg"))
+    try:
+        assert server.host == "127.0.0.1"
+        assert server.address == f"TCPIP::127.0.0.1::{server.port}::SOCKET"
+        assert talk(server, b"OUTP1?\n") == b"0\n"
+    finally:
+        server.close()
+    with pytest.raises(OSError, match="refused"):
+        talk(server, b"OUTP1?\n")
+
+
+def test_another_address_needs_a_token():
+    for host in ("0.0.0.0", "::", "192.0.2.1", "example.org"):
+        with pytest.raises(ValueError, match="token"):
+            TcpServer(Generator("awg"), host)
+
+
+def test_a_token_is_asked_for_beyond_loopback():
+    server = TcpServer(Generator("awg"), "0.0.0.0", token="sesame")
+    try:
+        assert talk(server, b"TOKEN sesame\nOUTP1?\n") == b"0\n"
+        for first in (b"TOKEN sesam\n", b"OUTP1?\n", b"\n"):
+            assert refused(server, first)
+    finally:
+        server.close()
+
+
+def test_a_second_client_is_served_while_the_first_is_there():
+    server = TcpServer(Generator("awg"))
+    try:
+        with socket.create_connection((server.host, server.port)) as first:
+            first.sendall(b"OUTP1 ON;:OUTP1?\n")
+            assert first.recv(10) == b"1\n"
+            assert talk(server, b"OUTP1?\n") == b"1\n"
+    finally:
+        server.close()
+
+
+def test_ports_that_are_taken_are_an_error_and_nothing_is_left_open(tmp_path):
+    path = tmp_path / "rig.toml"
+    path.write_text(RIG)
+    with Bench.from_rig(path) as one, Bench.from_rig(path) as two:
+        port = int(one.serve()["board"].rpartition(":")[2])
+        with pytest.raises(OSError, match="in use"):
+            two.serve(ports={"board": port})
+
+
+def test_a_copy_of_the_rig_file_gets_the_addresses_and_keeps_the_rest(tmp_path):
+    source, target = tmp_path / "rig.toml", tmp_path / "served.toml"
+    source.write_text(RIG)
+    with_addresses(source, target, {"board": "socket://127.0.0.1:5"})
+    old = RIG.replace('address = "serial:///dev/ttyACM0"\n', "")
+    new = target.read_text()
+    assert 'address = "socket://127.0.0.1:5"\n' in new
+    assert new.replace('address = "socket://127.0.0.1:5"\n', "") == old
+
+
+def test_an_instrument_that_is_no_table_is_refused(tmp_path):
+    source = tmp_path / "rig.toml"
+    source.write_text('instruments.board = {driver = "board"}\n')
+    with pytest.raises(ValueError, match="table of its own"):
+        with_addresses(source, tmp_path / "out.toml", {"board": "x"})
+    assert not (tmp_path / "out.toml").exists()
