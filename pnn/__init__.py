@@ -57,6 +57,7 @@ _WHERE = {
         "DeviceSpec",
         "Drifting",
         "FunctionDevice",
+        "idealised",
         "LimitError",
         "Noisy",
         "Quantised",
@@ -67,7 +68,19 @@ _WHERE = {
         "open_device",
         "register_device",
     ),
-    "simulators": ("AcousticCavity", "ScatteringMedium"),
+    "simulators": (
+        "AcousticCavity",
+        "AcousticGrid",
+        "DelayLineReservoir",
+        "DiffractiveStack",
+        "DuffingNetwork",
+        "InterferometerMesh",
+        "KerrFibre",
+        "MetasurfaceCavity",
+        "MultimodeFibre",
+        "PendulumNetwork",
+        "ScatteringMedium",
+    ),
 }
 _NAMES = {name: module for module, names in _WHERE.items() for name in names}
 

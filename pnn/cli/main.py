@@ -59,9 +59,7 @@ def train(
     rig: Annotated[
         str | None, typer.Option(help="A rig file (rig.toml) instead of --device.")
     ] = None,
-    mode: Annotated[
-        str, typer.Option(help="With --rig: real, sim or replay.")
-    ] = "real",
+    mode: Annotated[str, typer.Option(help="With --rig: real, sim or replay.")] = "real",
     rule: Annotated[
         str | None, typer.Option(help="phyll, forward-forward, mono-forward or readout.")
     ] = None,
