@@ -106,7 +106,7 @@ def drift_of(rounds: Array, spacing: int) -> DriftResult:
     The two answers in a row, a and b, have the same drift and independent noise, so that
     ``<(a_k - a_j) (b_k - b_j)>`` is the square of the change alone, and the correlation
     ``r(a_k, b_j) / sqrt(r(a_k, b_k) r(a_j, b_j))`` is that of the signal (Spearman's correction
-    for attenuation). The rate is the slope of the change over the first quarter of the lags.
+    for attenuation). The rate is the slope of the change over the shorter half of the lags.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def drift_of(rounds: Array, spacing: int) -> DriftResult:
     matrix = overlap / np.outer(own, own)
     correlation = np.array([np.diagonal(matrix, m).mean() for m in range(1, n)])
     lags = spacing * np.arange(1, n)
-    use = max(1, (n - 1) // 1)
+    use = max(1, (n - 1) // 2)
     weights = lags[:use] * np.arange(n - 1, n - 1 - use, -1.0)
     slopes = weights @ relative[:use] / (weights @ lags[:use])  # per output
     slope = float(slopes.mean())

@@ -91,23 +91,29 @@ class FunctionDevice(Device):
             self._switch_off()
 
 
-def load_function(text: str) -> Function:
-    """Import what ``"package.module:name"`` or ``"file.py:name"`` names."""
+def load_function(text: str, *, fresh: bool = True) -> Function:
+    """Import what ``"package.module:name"`` or ``"file.py:name"`` names.
+
+    With `fresh` a file is run anew; without, functions of one file share what is in it.
+    """
     where, _, name = text.rpartition(":")
     if where.endswith(".py"):
         path = Path(where)
         if not path.is_file():
             raise FileNotFoundError(f"function={text!r}: there is no file {path.resolve()}")
         # Under a name that hides no module; data classes look their own module up in there.
-        spec = importlib.util.spec_from_file_location(f"{path.stem} in {path.resolve()}", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[spec.name]
-            raise
+        known = f"{path.stem} in {path.resolve()}"
+        module = None if fresh else sys.modules.get(known)
+        if module is None:
+            spec = importlib.util.spec_from_file_location(known, path)
+            assert spec is not None
+            assert spec.loader is not None
+            module = sys.modules[known] = importlib.util.module_from_spec(spec)
+            try:
+                spec.loader.exec_module(module)
+            except BaseException:
+                del sys.modules[known]
+                raise
     else:
         module = importlib.import_module(where)
     function = getattr(module, name, None)

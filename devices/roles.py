@@ -58,6 +58,9 @@ class Instrument(Protocol):
     def close(self) -> None:
         """Disconnect; may be called twice."""
 
+    def on(self) -> None:
+        """Come back from `off`, where measuring alone would not."""
+
     def hold(self) -> None:
         """Pause in a state that keeps the thermal equilibrium."""
 

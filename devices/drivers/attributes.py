@@ -30,8 +30,8 @@ class AttributeInstrument:
         For a class: its first argument.
     options : mapping
         For a class: its further arguments.
-    off : mapping of str to value
-        What is set to switch it off.
+    on, off : mapping of str to value
+        What is set to switch it on and off.
     name : str
         What messages call it.
     """
@@ -42,13 +42,14 @@ class AttributeInstrument:
         address: str = "",
         *,
         options: Mapping[str, Any] | None = None,
+        on: Mapping[str, Any] | None = None,
         off: Mapping[str, Any] | None = None,
         name: str = "instrument",
     ) -> None:
         self.name = name
         self._given, self._address = instrument, address
         self._options = dict(options or {})
-        self._off = dict(off or {})
+        self._on, self._off = dict(on or {}), dict(off or {})
         self._instrument: Any = None if isinstance(instrument, str) else instrument
         self.identity = ""
 
@@ -69,7 +70,13 @@ class AttributeInstrument:
         """Close an instrument that was opened here."""
 
     def open(self) -> Self:
-        """Open the instrument, where only its class was given."""
+        """Open the instrument, where only its class was given, and switch it on."""
+        self.connect()
+        self.on()
+        return self
+
+    def connect(self) -> Self:
+        """Open the instrument, where only its class was given, and change nothing."""
         if self._instrument is None:
             module, _, name = self._given.rpartition(":")
             try:
@@ -89,13 +96,16 @@ class AttributeInstrument:
         self.identity = str(getattr(self._instrument, "name", type(self._instrument).__name__))
         return self
 
-    connect = open
-
     def close(self) -> None:
         """Close what was opened here; an instrument that was handed over stays open."""
         if isinstance(self._given, str) and self._instrument is not None:
             instrument, self._instrument = self._instrument, None
             self._disconnect(instrument)
+
+    def on(self) -> None:
+        """Set what `on` says, one after the other."""
+        for name, value in self._on.items():
+            self._checked(self.put, name, value)
 
     def hold(self) -> None:
         """Leave everything as it is."""

@@ -225,6 +225,9 @@ class Board:
         span = facts.dac_max_volt - facts.dac_min_volt
         return np.rint((np.asarray(volts) - facts.dac_min_volt) / span * facts.top_code)
 
+    def on(self) -> None:
+        """Nothing to do: measuring drives again."""
+
     def hold(self) -> None:
         """Keep the last codes; only as long as the watchdog is fed, by this."""
         self.ask(Op.PING)

@@ -35,7 +35,7 @@ class CallableDigitizer(Callables):
     arm : callable or str, optional
         Gets ready for a trigger, and returns when it is.
     **life
-        Functions ``open``, ``close``, ``off``, ``hold``, and the ``name``.
+        Functions ``open``, ``close``, ``on``, ``off``, ``hold``, and the ``name``.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class CallableCamera(Callables):
     full_scale : float
         The value of a saturated pixel.
     **life
-        Functions ``open``, ``close``, ``off``, ``hold``, and the ``name``.
+        Functions ``open``, ``close``, ``on``, ``off``, ``hold``, and the ``name``.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ Function = Callable[..., Any]
 
 def resolved(given: Function | str) -> Function:
     """Return a function that is given as such or by its name."""
-    return load_function(given) if isinstance(given, str) else given
+    return load_function(given, fresh=False) if isinstance(given, str) else given
 
 
 class Callables:
@@ -37,22 +37,31 @@ class Callables:
         close: Function | str | None = None,
         off: Function | str | None = None,
         hold: Function | str | None = None,
+        on: Function | str | None = None,
     ) -> None:
         self.name = name
         self.identity = ""
-        self._life = {"open": open, "close": close, "off": off, "hold": hold}
+        self._life = {"open": open, "close": close, "off": off, "hold": hold, "on": on}
 
     def open(self) -> Self:
-        """Call the function `open`; its answer, if it is a text, is the identity."""
+        """Call the functions `open`, whose answer, if it is a text, is the identity, and `on`."""
+        self.connect()
+        self.on()
+        return self
+
+    def connect(self) -> Self:
+        """Call the function `open` alone."""
         answer = self._call("open")
         self.identity = answer if isinstance(answer, str) else f"functions of {self.name}"
         return self
 
-    connect = open
-
     def close(self) -> None:
         """Call the function `close`."""
         self._call("close")
+
+    def on(self) -> None:
+        """Call the function `on`: unmute an amplifier, open a shutter."""
+        self._call("on")
 
     def hold(self) -> None:
         """Call the function `hold`."""
@@ -86,7 +95,7 @@ class CallableModulator(Callables):
     settle_s : float
         Time that the elements take to change.
     **life
-        Functions ``open``, ``close``, ``off``, ``hold``, and the ``name``.
+        Functions ``open``, ``close``, ``on``, ``off``, ``hold``, and the ``name``.
     """
 
     def __init__(
@@ -136,7 +145,7 @@ class CallableSource(Callables):
     channels : sequence of int
         Numbers of the outputs.
     **life
-        Functions ``open``, ``close``, ``off``, ``hold``, and the ``name``.
+        Functions ``open``, ``close``, ``on``, ``off``, ``hold``, and the ``name``.
     """
 
     def __init__(self, play: Function | str, *, channels: Any = (1,), **life: Any) -> None:

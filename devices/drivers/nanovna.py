@@ -104,6 +104,9 @@ class NanoVna:
         """Keep the calls inside together, see `Transport.step`."""
         return self.transport.step()
 
+    def on(self) -> None:
+        """Nothing to do: measuring drives again."""
+
     def hold(self) -> None:
         """Stop sweeping."""
         self.shell("pause")

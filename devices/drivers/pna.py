@@ -115,8 +115,14 @@ class Pna(ScpiInstrument):
         ):
             self.verify(question, expected, tolerance=1e-6)
         self._check_correction()
-        self.send("OUTP ON")
+        self.on()
         self.check_errors()
+
+    def on(self) -> None:
+        """Switch the power on, and check that it is."""
+        self.send("OUTP ON")
+        if self.number("OUTP?") == 0:
+            raise DeviceError(f"{self.name}: the power is still off after OUTP ON")
 
     def _check_correction(self) -> None:
         on = self.number("SENS1:CORR?") != 0

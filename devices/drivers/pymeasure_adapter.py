@@ -114,7 +114,7 @@ class PymeasureDevice(AttributeDevice):
 
     Parameters
     ----------
-    instrument, address, options, off, name
+    instrument, address, options, on, off, name
         See `AttributeInstrument`.
     inputs, outputs, n_outputs, low, high, settle_s, **spec
         See `AttributeDevice`.
@@ -128,9 +128,10 @@ class PymeasureDevice(AttributeDevice):
         inputs: Sequence[str],
         outputs: Sequence[str],
         options: dict[str, Any] | None = None,
+        on: dict[str, Any] | None = None,
         off: dict[str, Any] | None = None,
         name: str = "pymeasure",
         **spec: Any,
     ) -> None:
-        port = PymeasureInstrument(instrument, address, options=options, off=off, name=name)
+        port = PymeasureInstrument(instrument, address, options=options, on=on, off=off, name=name)
         super().__init__(port, inputs=as_list(inputs), outputs=as_list(outputs), **spec)

@@ -106,7 +106,7 @@ class QcodesDevice(AttributeDevice):
 
     Parameters
     ----------
-    instrument, address, options, off, name
+    instrument, address, options, on, off, name
         See `AttributeInstrument`.
     inputs, outputs, n_outputs, low, high, settle_s, **spec
         See `AttributeDevice`.
@@ -120,9 +120,10 @@ class QcodesDevice(AttributeDevice):
         inputs: Sequence[str],
         outputs: Sequence[str],
         options: dict[str, Any] | None = None,
+        on: dict[str, Any] | None = None,
         off: dict[str, Any] | None = None,
         name: str = "qcodes",
         **spec: Any,
     ) -> None:
-        port = QcodesInstrument(instrument, address, options=options, off=off, name=name)
+        port = QcodesInstrument(instrument, address, options=options, on=on, off=off, name=name)
         super().__init__(port, inputs=as_list(inputs), outputs=as_list(outputs), **spec)

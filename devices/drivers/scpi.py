@@ -85,6 +85,9 @@ class ScpiInstrument:
     def configure(self) -> None:
         """Bring the instrument into the state of the run and read it back."""
 
+    def on(self) -> None:
+        """Come back from `off`; nothing to do where measuring itself switches on."""
+
     def hold(self) -> None:
         """Pause; nothing to do for most instruments."""
 

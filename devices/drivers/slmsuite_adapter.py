@@ -61,6 +61,9 @@ class _Hardware:
             except NotImplementedError:
                 return
 
+    def on(self) -> None:
+        """Nothing to do: the next pattern shows."""
+
     def hold(self) -> None:
         """Leave everything as it is."""
 

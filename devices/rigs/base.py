@@ -59,6 +59,7 @@ class Rig(Device):
         self._locks = ExitStack()
         self._opened: dict[str, Instrument] = {}
         self._warm_at = 0.0
+        self._is_off = False
         self._row_flags: list[NDArray[np.uint8]] = []
 
     # -- life cycle ----------------------------------------------------------------------------
@@ -83,6 +84,7 @@ class Rig(Device):
             self._close()
             raise
         self._warm_at = time.monotonic() + self.warm_up_s
+        self._is_off = False
 
     def _close(self) -> None:
         self._opened = {}
@@ -95,6 +97,7 @@ class Rig(Device):
         self._locks.close()
 
     def _safe(self) -> None:
+        self._is_off = True
         failed = [(name, error) for name, error in all_off(self._opened) if error is not None]
         if failed:
             raise DeviceError(
@@ -129,6 +132,10 @@ class Rig(Device):
                 _log.info("%s: warming up for %.0f s", self.spec.name, left)
                 time.sleep(left)
             self._check(drives)
+            if self._is_off:  # after a row that failed: what was switched off would answer nothing
+                for one in self._opened.values():
+                    one.on()
+                self._is_off = False
             self._row_flags = []
             readings = {name: float(one.read()) for name, one in self.monitors.items()}
             measured = super()._acquire(drives, purpose)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from devices._checks import number, whole
 from devices.drivers.board import Board
 from devices.errors import DeviceError, LimitError
-from devices.rigs.rig import Rig
+from devices.rigs.base import Rig
 from devices.safety import LabLimits
 from devices.spec import DeviceSpec
 

@@ -15,7 +15,7 @@ from devices.safety import LabLimits
 
 __all__ = ["RigConfig", "build", "load_rig"]
 
-_TABLES = ("rig", "instruments", "monitors", "limits", "sim", "replay", "bench")
+_TABLES = ("rig", "instruments", "monitors", "limits", "sim", "replay")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,8 @@ class RigConfig:
     limits : dict
         The laboratory's.
     sim, replay : dict
-        What stands in for the instruments in these modes.
-    bench : dict
-        Settings of the virtual bench, for which this module has no use.
+        What stands in for the instruments in these modes; only their key ``device`` is used
+        here, the rest is the virtual bench's.
     """
 
     path: Path
@@ -48,7 +47,6 @@ class RigConfig:
     limits: dict[str, Any] = field(default_factory=dict)
     sim: dict[str, Any] = field(default_factory=dict)
     replay: dict[str, Any] = field(default_factory=dict)
-    bench: dict[str, Any] = field(default_factory=dict)
 
 
 def load_rig(path: str | Path) -> RigConfig:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from devices._checks import number, one_of, whole
 from devices.errors import DeviceError
-from devices.rigs.rig import Rig
+from devices.rigs.base import Rig
 from devices.roles import Modulator, VectorNetworkAnalyser
 from devices.safety import LabLimits
 from devices.spec import DeviceSpec

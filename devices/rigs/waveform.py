@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from devices._checks import number, one_of, whole
 from devices.errors import DeviceError, LimitError, ReplyTimeout
-from devices.rigs.rig import Rig
+from devices.rigs.base import Rig
 from devices.rigs.signals import SignalMaker, SignalReader
 from devices.roles import Digitizer, Record, Source
 from devices.safety import LabLimits

@@ -27,7 +27,7 @@ KINDS = {
     "drop": Kind("the connection is closed instead of a reply", 0.0, 1),
     "reset": Kind("the connection is reset instead of a reply", 0.0, 1),
     "nan": Kind("the numbers of a data reply are not numbers", 0.0, 1),
-    "saturate": Kind("the signal is `value` times too large", 1e3, 1),
+    "saturate": Kind("the signal at a converter is `value` times too large", 1e3, 1),
     "drift": Kind("each measurement has a gain by the share `value` larger", 1e-3, math.inf),
     "identity": Kind("another instrument answers *IDN?", 0.0, math.inf),
     "error": Kind("an entry appears in the error queue", 0.0, 1),

@@ -137,8 +137,6 @@ class NanoVna(Instrument):
         """Return S11 and S21 of the sweep, (2, points), measured once per scan."""
         if self._measured is None or self._measured[0] != self._sweep:
             answers = self.physics.scattering(self._grid().astype(float), self._ports)
-            if fault := self.faults.due("saturate", self.name):
-                answers = answers * fault.size
             if fault := self.faults.due("drift", self.name):
                 self.gain *= 1 + fault.size
             answers = answers * self.gain

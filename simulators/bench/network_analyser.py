@@ -90,8 +90,6 @@ class NetworkAnalyser(ScpiInstrument):
         if point:  # each point is averaged before the next is measured
             noise /= float(self.setting("average_count", 1)) ** 0.5
         new = self.physics.scattering(self.frequencies, pairs, noise)
-        if fault := self.faults.due("saturate", self.name):
-            new = new * fault.size
         if fault := self.faults.due("drift", self.name):
             self.gain *= 1 + fault.size
         new = new * (self.gain if on else 0.0)

@@ -18,6 +18,7 @@ __all__ = ["PtyServer", "Server", "TcpServer"]
 
 _CHUNK = 1 << 16
 _PATIENCE_S = 0.1  # how long a thread waits before it looks whether it is to end
+_GLANCE_S = 0.01  # between looks at a terminal that nobody has open
 _TOKEN_S = 5.0  # how long a client has to say the token
 _LONGEST_TOKEN = 256
 
@@ -144,7 +145,8 @@ class TcpServer:
 class PtyServer:
     """Serves an instrument on a pseudo-terminal, which a client opens like a serial port.
 
-    Not on Windows. There is no connection to close: drop and reset are silences there.
+    Not on Windows. There is no connection that could be closed: drop and reset are silences there.
+    A client that closes the terminal, or ends, leaves the link as new.
 
     Parameters
     ----------
@@ -164,10 +166,10 @@ class PtyServer:
             raise OSError("this system has no pseudo-terminals; serve on socket://") from error
         self.instrument = instrument
         self._link = instrument.link()
-        # The far end stays open here as well, or reading fails while no client is there.
-        self._near, self._far = pty.openpty()
-        tty.setraw(self._far)
-        self.address = f"serial://{os.ttyname(self._far)}"
+        self._near, far = pty.openpty()
+        tty.setraw(far)
+        self.address = f"serial://{os.ttyname(far)}"
+        os.close(far)  # the clients are the only ones at the far end: their leaving is seen
         self._ending = threading.Event()
         self._threads = [
             threading.Thread(target=work, daemon=True) for work in (self._receive, self._send)
@@ -181,14 +183,22 @@ class PtyServer:
         for thread in self._threads:
             thread.join(2.0)
         self._link.close()
-        for end in (self._near, self._far):
-            os.close(end)
+        os.close(self._near)
 
     def _receive(self) -> None:
+        watch, there = select.poll(), False
+        watch.register(self._near, select.POLLIN)
         while not self._ending.is_set():
-            if select.select([self._near], [], [], _PATIENCE_S)[0]:
+            events = dict(watch.poll(1e3 * _PATIENCE_S)).get(self._near, 0)
+            if events & select.POLLIN:
+                there = True
                 with contextlib.suppress(OSError):
                     self._link.write(os.read(self._near, _CHUNK))
+            elif events & select.POLLHUP:  # nobody is at the far end
+                if there:
+                    self._link.clear()
+                    there = False
+                self._ending.wait(_GLANCE_S)
 
     def _send(self) -> None:
         while not self._ending.is_set():

@@ -46,7 +46,7 @@ def setup(correction="0", guid=None):
     ]
 
 
-END = [("OUTP ON", None), NO_ERROR]
+END = [("OUTP ON", None), ("OUTP?", "1"), NO_ERROR]
 
 
 def pna(**options):
@@ -127,9 +127,7 @@ def test_nanovna_scans_once_per_question():
         vna = nanovna(parameters=("S11", "S21")).open()
         assert "NanoVNA-H 4" in vna.identity
         wire.expect(shell("scan 1000000 3000000 3 7", *SCAN))
-        np.testing.assert_allclose(
-            vna.sweep(), [[0, 0.1, 0.2], [0.5 + 0j, 0.5 - 0.1j, 0.5 - 0.2j]]
-        )
+        np.testing.assert_allclose(vna.sweep(), [[0, 0.1, 0.2], [0.5 + 0j, 0.5 - 0.1j, 0.5 - 0.2j]])
         vna.close()
 
 

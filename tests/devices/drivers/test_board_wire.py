@@ -12,7 +12,10 @@ from devices.drivers.board_facts import BoardFacts
 from devices.drivers.board_frames import END, Op, pack, unpack
 from devices.transports import loop
 
-FACTS = BoardFacts(1, 2, 3, 12, 12, 400, 0.0, 4.095, 0.0, 6.5535, 0, 1000, "pnn-board test 1.0")
+# There and back, so that the volts are the single-precision ones of a greeting.
+FACTS = BoardFacts.unpack(
+    BoardFacts(1, 2, 3, 12, 12, 400, 0.0, 4.095, 0.0, 6.5535, 0, 1000, "pnn-board test 1.0").pack()
+)
 FAST = {"timeout_s": 0.05, "deadline_s": 2.0, "quiet_s": 0.001, "backoff_s": 0.001}
 
 

@@ -25,13 +25,15 @@ rows_per_shot = 1
 [instruments.generator]
 driver = "keysight-33500"
 load_ohm = inf
-timeout_s = 0.4
+timeout_s = 0.3
+resync_s = 0.8
 [instruments.oscilloscope]
 driver = "infiniivision"
 channels = [1, 2]
 acquisition = "hresolution"
 points = 2000
-timeout_s = 0.4
+timeout_s = 0.3
+resync_s = 0.8
 
 [limits]
 peak_v = 5.0
@@ -50,6 +52,7 @@ max_batch = 3
 [instruments.board]
 driver = "board"
 timeout_s = 0.2
+resync_s = 0.6
 
 [sim]
 device = "sim:acoustic-cavity?n_inputs=6&n_outputs=9&noise=0"
@@ -61,7 +64,8 @@ kind = "metasurface"
 [instruments.surface]
 driver = "metasurface"
 n_elements = 16
-timeout_s = 0.4
+timeout_s = 0.3
+resync_s = 0.8
 [instruments.analyser]
 driver = "pna"
 start_hz = 2.4e9
@@ -69,7 +73,8 @@ stop_hz = 2.5e9
 points = 4
 parameters = ["S31", "S42"]
 power_dbm = 0
-timeout_s = 0.4
+timeout_s = 0.3
+resync_s = 0.8
 
 [sim]
 device = "sim:metasurface?n_inputs=16&walls=80&n_outputs=8&complex_answers=true&noise=0"
@@ -77,6 +82,8 @@ device = "sim:metasurface?n_inputs=16&walls=80&n_outputs=8&complex_answers=true&
 }
 LINKS = {"waveform": ["loop", "tcp"], "board": ["loop", "tcp", "pty"], "metasurface": ["loop", "tcp"]}
 PAIRS = [(kind, link) for kind, links in LINKS.items() for link in links]
+# What asks for data, or comes with it.
+MEASURES = {"waveform": ":STOP", "board": "0x12", "metasurface": "SWE:MODE SING"}
 # Physics that changes is no fault of the link: it is measured as it is.
 PHYSICAL = ("drift", "saturate")
 
@@ -146,8 +153,9 @@ def test_each_fault_ends_in_recovery_or_one_named_error(rehearse, kind, link, fa
         device.measure(rows[:1])
         instrument = list(bench.instruments)[-1]  # the one that answers with the data
         size = "=0.6" if fault == "late" else ""
-        skipped = 0 if fault in (*PHYSICAL, "nan", "identity") else 2
-        bench.faults.add(f"{instrument}:{fault}{size},after={skipped},times=1")
+        skipped = 0 if fault in (*PHYSICAL, "nan", "identity", "error") else 2
+        where = MEASURES[kind] if fault == "error" else ""
+        bench.faults.add(f"{instrument}:{fault}{size},after={skipped},times=1,match={where}")
         try:
             measured = device.acquire(rows)
         except DeviceError as error:

@@ -1,0 +1,1 @@
+"""Drivers of instruments, in roles (`devices.roles`); each is imported where it is used."""
