@@ -26,9 +26,9 @@ from scipy.integrate import solve_ivp
 from threadpoolctl import threadpool_limits
 
 from simulators import AcousticCavity
-from simulators.acoustic_patches import patch_weights
-from simulators.finite_differences import WaveGrid
-from simulators.finite_differences_numba import has_numba
+from simulators.acoustic.finite_differences import WaveGrid
+from simulators.acoustic.finite_differences_numba import has_numba
+from simulators.acoustic.patches import patch_weights
 
 SHAPE, SPACING, SPEED, BATCH, STEPS = (64, 64), 0.025, 343.0, 16, 400
 STEP = 0.6 * SPACING / SPEED

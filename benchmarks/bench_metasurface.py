@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from simulators.dipoles import channel, self_interaction
-from simulators.metasurface_cavity import MetasurfaceCavity
+from simulators.microwave.dipoles import channel, self_interaction
+from simulators.microwave.metasurface_cavity import MetasurfaceCavity
 
 N_INPUTS, N_WALLS, FREQUENCIES = 64, 194, np.linspace(0.9, 1.1, 10)
 NAIVE_ROWS, ROWS = 8, 1000

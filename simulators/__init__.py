@@ -1,20 +1,20 @@
 """Wave physics as devices: the same contract as an instrument, with equations behind it."""
 
-from simulators.acoustic_cavity import AcousticCavity
-from simulators.acoustic_grid import AcousticGrid
-from simulators.camera import Camera
-from simulators.delay_line import DelayLineReservoir
-from simulators.detection import OffAxisHolography, SaturableAbsorber
-from simulators.diffractive_stack import DiffractiveStack
-from simulators.duffing import DuffingNetwork
-from simulators.kerr_fibre import KerrFibre
-from simulators.mesh import InterferometerMesh
-from simulators.metasurface_cavity import MetasurfaceCavity
-from simulators.modulators import DMD, AmplitudeSLM, PhaseSLM
-from simulators.multimode_fibre import MultimodeFibre
-from simulators.pendulum import PendulumNetwork
-from simulators.propagation import AngularSpectrum
-from simulators.scattering_medium import ScatteringMedium
+from simulators.acoustic.cavity import AcousticCavity
+from simulators.acoustic.grid import AcousticGrid
+from simulators.microwave.metasurface_cavity import MetasurfaceCavity
+from simulators.optical.camera import Camera
+from simulators.optical.detection import OffAxisHolography, SaturableAbsorber
+from simulators.optical.diffractive_stack import DiffractiveStack
+from simulators.optical.kerr_fibre import KerrFibre
+from simulators.optical.mesh import InterferometerMesh
+from simulators.optical.modulators import DMD, AmplitudeSLM, PhaseSLM
+from simulators.optical.multimode_fibre import MultimodeFibre
+from simulators.optical.propagation import AngularSpectrum
+from simulators.optical.scattering_medium import ScatteringMedium
+from simulators.oscillators.delay_line import DelayLineReservoir
+from simulators.oscillators.duffing import DuffingNetwork
+from simulators.oscillators.pendulum import PendulumNetwork
 
 __all__ = [
     "DMD",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from devices import Device
 from simulators._checks import number
-from simulators.acoustic_box import AcousticBox
+from simulators.acoustic.box import AcousticBox
 from simulators.bench.board import Board
 from simulators.bench.generator import Generator
 from simulators.bench.link import Instrument
@@ -19,7 +19,7 @@ from simulators.bench.nanovna import NanoVna
 from simulators.bench.network_analyser import NetworkAnalyser
 from simulators.bench.oscilloscope import Oscilloscope
 from simulators.bench.wiring import MicrowaveWiring, SoundWiring
-from simulators.metasurface_cavity import MetasurfaceCavity
+from simulators.microwave.metasurface_cavity import MetasurfaceCavity
 
 __all__ = ["KINDS", "ROLES", "role_of"]
 

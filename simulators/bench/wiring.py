@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators._checks import number
-from simulators.acoustic_box import AcousticBox
-from simulators.acoustic_play import resampled
+from simulators.acoustic.box import AcousticBox
+from simulators.acoustic.play import resampled
 from simulators.bench.generator import Generator, Signal
 from simulators.bench.modulator import Modulator
 from simulators.bench.oscilloscope import Oscilloscope
-from simulators.metasurface_cavity import MetasurfaceCavity
+from simulators.microwave.metasurface_cavity import MetasurfaceCavity
 
 __all__ = ["MicrowaveWiring", "Played", "SoundWiring"]
 

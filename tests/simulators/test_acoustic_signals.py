@@ -7,9 +7,9 @@ from richness import figures
 
 from devices import DeviceError, LimitError
 from simulators import AcousticCavity
-from simulators.acoustic_tones import newman_phases, tone_bins
-from simulators.acoustic_transducers import Transducers
-from simulators.modes import ModalSolver
+from simulators.acoustic.modes import ModalSolver
+from simulators.acoustic.tones import newman_phases, tone_bins
+from simulators.acoustic.transducers import Transducers
 
 # Four modes (191, 245, 310, 381 Hz), for tests that need no more.
 SMALL = {"n_inputs": 4, "n_outputs": 8, "top_frequency": 390.0, "band": (200.0, 380.0)}

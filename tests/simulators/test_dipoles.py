@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from simulators.dipole_reduction import BinarySolver, Reduced
-from simulators.dipoles import channel, coupling, interaction_matrix, self_interaction
+from simulators.microwave.dipole_reduction import BinarySolver, Reduced
+from simulators.microwave.dipoles import channel, coupling, interaction_matrix, self_interaction
 
 
 def scattered(n, seed=0, side=4.0):

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from simulators.acoustic_patches import absorber_damping, patch_weights
-from simulators.finite_differences import WaveGrid
+from simulators.acoustic.finite_differences import WaveGrid
+from simulators.acoustic.patches import absorber_damping, patch_weights
 
 SPEED, SPACING, SHAPE = 343.0, 0.05, (12, 16)
 STEP = 0.6 * SPACING / SPEED

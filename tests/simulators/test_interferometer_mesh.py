@@ -9,8 +9,8 @@ from scipy.stats import unitary_group
 
 from devices import Differentiable, LimitError, Programmable
 from simulators import InterferometerMesh
-from simulators.clements import cell, cell_places, decompose, rebuild
-from simulators.mesh_chip import MeshChip
+from simulators.optical.clements import cell, cell_places, decompose, rebuild
+from simulators.optical.mesh_chip import MeshChip
 
 
 def haar(n, seed=0):

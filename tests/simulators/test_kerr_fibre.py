@@ -8,7 +8,7 @@ from richness import figures
 
 from devices import DeviceError, Differentiable, Flag
 from simulators import KerrFibre
-from simulators.split_step import SplitStep, check_steps
+from simulators.optical.split_step import SplitStep, check_steps
 
 
 def soliton(order, n_samples=512, window=40.0):

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from devices import Cached, Differentiable, LimitError, idealised, imperfections_on
-from simulators.dipoles import channel
-from simulators.metasurface_cavity import MetasurfaceCavity
+from simulators.microwave.dipoles import channel
+from simulators.microwave.metasurface_cavity import MetasurfaceCavity
 
 SMALL = {"n_inputs": 8, "n_outputs": 12, "walls": 80, "receivers": 2}
 

@@ -8,7 +8,7 @@ from richness import figures
 
 from devices import Differentiable, open_device
 from simulators import MultimodeFibre, ScatteringMedium
-from simulators.fibre_modes import GradedIndexModes, random_coupling
+from simulators.optical.fibre_modes import GradedIndexModes, random_coupling
 
 FIBRE = {"core_radius_m": 25e-6, "numerical_aperture": 0.2, "wavelength_m": 1.03e-6}
 

@@ -8,7 +8,7 @@ from scipy.special import ellipk
 
 from devices import DeviceError
 from simulators import DuffingNetwork, PendulumNetwork
-from simulators.integrators import LARGEST_PHASE, Leap
+from simulators.oscillators.integrators import LARGEST_PHASE, Leap
 
 
 def period(times, velocities):

@@ -1,0 +1,1 @@
+"""Acoustic cavities: a modal model and a grid of finite differences."""

@@ -1,0 +1,1 @@
+"""Microwaves: coupled dipoles and a programmable metasurface."""

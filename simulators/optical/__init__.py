@@ -1,0 +1,1 @@
+"""Optics: scattering media, fibres, free space, meshes; modulators and cameras."""

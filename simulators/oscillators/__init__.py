@@ -1,0 +1,1 @@
+"""Networks of oscillators and delay-line reservoirs."""
