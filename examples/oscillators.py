@@ -34,7 +34,9 @@ def main() -> None:
     line.picture(np.eye(12)[2]).plot(axes[2])
     for panel in axes:
         panel.set_aspect("auto")
-    figure.savefig(parser.parse_args().output, dpi=110)
+    output = parser.parse_args().output
+    figure.savefig(output, dpi=110)
+    print(f"wrote {output}")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ __all__ = ["MetasurfaceRig"]
 
 Array = NDArray[Any]
 
+_NOISY = 3.0  # times what two repeats differ by: beyond noise
+
 
 class MetasurfaceRig(Rig):
     """Rows of bits on the elements; S-parameters at all frequencies.
@@ -44,8 +46,8 @@ class MetasurfaceRig(Rig):
     sentinel_every : int
         Rows between sentinels; 0 for none.
     sentinel_tolerance : float
-        Largest relative change of a sentinel; beyond it the rows since the last good one are
-        refused.
+        Largest change of the sentinels, as a share of the distance between them; where noise
+        alone does more, three times that.
     attempts : int
         How often one row is tried.
     limits, instruments, monitors, warm_up_s, name
@@ -89,6 +91,7 @@ class MetasurfaceRig(Rig):
         self._every = whole(name, "sentinel_every", sentinel_every, 0)
         self._tolerance = number(name, "sentinel_tolerance", sentinel_tolerance, 0.0, above=True)
         self._reference: Array | None = None
+        self._room = self._tolerance
         self._since = 0
         self.sentinel_change = 0.0
         power, most = getattr(analyser, "power_dbm", None), (limits or LabLimits()).power_dbm
@@ -139,19 +142,34 @@ class MetasurfaceRig(Rig):
         self._since = 0
         self._ledger.queries["calibration"] += len(now)
         if self._reference is None:
-            self._reference = now
-            if np.array_equal(now[0], now[1]):
-                raise DeviceError(
-                    f"{self.spec.name}: all elements off and all on give the same answer; does "
-                    "the controller drive the elements, and is the analyser connected?"
-                )
+            self._learn_sentinels(now)
             return
-        scale = np.linalg.norm(self._reference[1] - self._reference[0])
-        self.sentinel_change = float(np.linalg.norm(now - self._reference) / scale)
-        if self.sentinel_change > self._tolerance:
+        self.sentinel_change = self._change(now)
+        if self.sentinel_change > self._room:
             raise DeviceError(
                 f"{self.spec.name}: the sentinel configurations have changed by "
-                f"{self.sentinel_change:.3g} of what lies between them (sentinel_tolerance="
-                f"{self._tolerance:g}): elements are stuck, or the bench has drifted. The last "
+                f"{self.sentinel_change:.3g} of what lies between them, allowed are "
+                f"{self._room:.3g} (sentinel_tolerance={self._tolerance:g}, or what the noise "
+                "does): elements are stuck, or the bench has drifted. The last "
                 f"{self._every} rows are suspect"
             )
+
+    def _learn_sentinels(self, first: Array) -> None:
+        """Keep the sentinels' answers, and find out by repeats how far noise moves them."""
+        n = self.spec.n_inputs
+        again = np.stack([self._row(np.zeros(n)), self._row(np.ones(n))])
+        self._ledger.queries["calibration"] += len(again)
+        if np.linalg.norm(first[1] - first[0]) <= _NOISY * np.linalg.norm(again - first):
+            raise DeviceError(
+                f"{self.spec.name}: all elements off and all on differ no more than noise does; "
+                "does the controller drive the elements, is the analyser connected, and are the "
+                "parameters those between antennas that see the metasurface?"
+            )
+        self._reference = first
+        self._room = max(self._tolerance, _NOISY * self._change(again))
+
+    def _change(self, now: Array) -> float:
+        """Return how far the sentinels are from the reference, in units of their distance."""
+        assert self._reference is not None
+        distance = np.linalg.norm(self._reference[1] - self._reference[0])
+        return float(np.linalg.norm(now - self._reference) / distance)

@@ -50,7 +50,7 @@ class SmallInstrument:
     def _line(self, line: str) -> None:
         self.taken.append(line)
         answers = []
-        fault, delay = "", 0.0
+        fault = ""
         for part in line.split(";"):
             name, _, argument = part.strip().partition(" ")
             if name in ("VAL?", "BLOCK?") and self.faults:
@@ -67,21 +67,20 @@ class SmallInstrument:
                 size = int(argument)
                 body = b"\n" * size
                 answers.append(b"#%d%d" % (len(str(size)), size) + body)
-        if not answers:
+        if answers:
+            self._reply(b";".join(answers) + b"\n", fault)
+
+    def _reply(self, reply: bytes, fault: str) -> None:
+        if fault == "stall":
             return
-        reply = b";".join(answers) + b"\n"
-        if fault == "late":
-            delay = 0.3
-        elif fault == "stall":
-            return
-        elif fault == "short":
-            reply = reply[: len(reply) // 2]
-        elif fault == "drop":
+        if fault == "drop":
             self.dropped.set()
             return
-        elif fault == "extra":
+        if fault == "short":
+            reply = reply[: len(reply) // 2]
+        if fault == "extra":
             reply += b"999\n"
-        self._out.put((time.monotonic() + delay, reply))
+        self._out.put((time.monotonic() + 0.3 * (fault == "late"), reply))
 
     def read(self, timeout_s: float) -> bytes:
         end = time.monotonic() + timeout_s

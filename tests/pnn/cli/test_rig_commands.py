@@ -120,7 +120,11 @@ def test_check_says_what_answers_how_fast_and_how_repeatably(serve, locks):
 def test_check_names_what_is_wrong_and_what_to_try(serve, locks):
     served, _ = serve(SMALL, "--fault", "generator:identity")
     other = served.with_name("other.toml")
-    other.write_text(re.sub(r"(oscilloscope\]\naddress = \"TCPIP::127.0.0.1::)\d+", r"\g<1>9", served.read_text()))
+    other.write_text(
+        re.sub(
+            r"(oscilloscope\]\naddress = \"TCPIP::127.0.0.1::)\d+", r"\g<1>9", served.read_text()
+        )
+    )
     done = run("rig", "check", other)
     assert done.returncode == 3
     assert re.search(r"generator: FAILED: .*Elsewhere", done.stdout)
@@ -154,7 +158,11 @@ def test_after_a_kill_safe_switches_off(serve, locks):
 
 def test_safe_says_what_it_could_not_reach_and_does_the_rest(serve, locks):
     served, addresses = serve(SMALL)
-    served.write_text(re.sub(r"(oscilloscope\]\naddress = \"TCPIP::127.0.0.1::)\d+", r"\g<1>9", served.read_text()))
+    served.write_text(
+        re.sub(
+            r"(oscilloscope\]\naddress = \"TCPIP::127.0.0.1::)\d+", r"\g<1>9", served.read_text()
+        )
+    )
     assert asked(addresses["generator"], "OUTP1 ON;:OUTP1?") == "1"
     done = run("rig", "safe", served)
     assert done.returncode == 3
@@ -165,7 +173,7 @@ def test_safe_says_what_it_could_not_reach_and_does_the_rest(serve, locks):
 
 def test_two_shells_reach_the_accuracy_of_the_simulator(serve, locks, tmp_path):
     options = ["--rule", "readout", "--no-controls", "--json"]
-    served, _ = serve(BOARD)
+    served, _ = serve(BOARD, *([] if sys.platform == "win32" else ["--pty"]))
     config = small_config(tmp_path)
     on_bench = run("train", config, "--rig", served, *options, cwd=tmp_path)
     assert on_bench.returncode == 0, on_bench.stderr

@@ -108,7 +108,9 @@ def test_the_watchdog_switches_off_when_the_host_is_silent(board, clock):
 
 
 def test_broken_frames_are_dropped_in_silence_and_counted(board):
-    board.write(b"\0\0garbage\0" + stuffed(b"\1\0\x7e" + struct.pack("<I", zlib.crc32(b""))) + b"\0")
+    board.write(
+        b"\0\0garbage\0" + stuffed(b"\1\0\x7e" + struct.pack("<I", zlib.crc32(b""))) + b"\0"
+    )
     assert board.read(0.0) == b""
     assert struct.unpack_from("<BHH", ask(board, 0x04)[1])[2] == 2
 

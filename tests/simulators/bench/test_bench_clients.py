@@ -19,7 +19,9 @@ WAVES = {
         "nano": {"driver": "nanovna"},
         "surface": {"driver": "metasurface"},
     },
-    "sim": {"device": "sim:metasurface?n_inputs=16&walls=80&n_outputs=8&complex_answers=true&noise=0"},
+    "sim": {
+        "device": "sim:metasurface?n_inputs=16&walls=80&n_outputs=8&complex_answers=true&noise=0"
+    },
 }
 
 

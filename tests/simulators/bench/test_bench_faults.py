@@ -162,7 +162,9 @@ def test_nan_of_an_analyser_is_a_number_that_is_none():
     assert b"NAN" not in vna.read(1.0).upper()
 
 
-@pytest.mark.parametrize("text", ["explode", "late=soon", "late,often=2", "drop,after=-1", "late=inf"])
+@pytest.mark.parametrize(
+    "text", ["explode", "late=soon", "late,often=2", "drop,after=-1", "late=inf"]
+)
 def test_a_bad_fault_is_refused(text):
     with pytest.raises(ValueError, match="fault"):
         parse_fault(text)

@@ -63,7 +63,9 @@ class TestGenerator:
         assert numbers(generator, "VOLT?;:OUTP1:LOAD?") == pytest.approx([0.5, 50.0])
         assert ask(generator, "SYST:ERR?").startswith("-222,")
         assert ask(generator, "SYST:ERR?").startswith("-221,")
-        assert ask(generator, "VOLT:LIM:HIGH 0.1;STAT?") == "0", "limits that are broken are refused"
+        assert ask(generator, "VOLT:LIM:HIGH 0.1;STAT?") == "0", (
+            "limits that are broken are refused"
+        )
 
     def test_nothing_plays_with_the_output_off(self):
         fired = []

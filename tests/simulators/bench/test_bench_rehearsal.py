@@ -80,7 +80,11 @@ resync_s = 0.8
 device = "sim:metasurface?n_inputs=16&walls=80&n_outputs=8&complex_answers=true&noise=0"
 """,
 }
-LINKS = {"waveform": ["loop", "tcp"], "board": ["loop", "tcp", "pty"], "metasurface": ["loop", "tcp"]}
+LINKS = {
+    "waveform": ["loop", "tcp"],
+    "board": ["loop", "tcp", "pty"],
+    "metasurface": ["loop", "tcp"],
+}
 PAIRS = [(kind, link) for kind, links in LINKS.items() for link in links]
 # What asks for data, or comes with it.
 MEASURES = {"waveform": ":STOP", "board": "0x12", "metasurface": "SWE:MODE SING"}

@@ -89,7 +89,8 @@ def test_numbers_with_units_and_words(given_, value):
 
 
 @pytest.mark.parametrize(
-    ("given_", "code"), [("one", -104), (b"1", -104), ("3 parsec", -131), ("11", -222), ("INF", -222)]
+    ("given_", "code"),
+    [("one", -104), (b"1", -104), ("3 parsec", -131), ("11", -222), ("INF", -222)],
 )
 def test_bad_numbers_have_their_code(given_, code):
     with pytest.raises(ScpiError) as caught:
