@@ -79,8 +79,10 @@ def build_device(
         if overrides:
             raise ValueError(f"{source!r} is made already; arguments {sorted(overrides)} are late")
         return source
-    if isinstance(source, Path) or (isinstance(source, str) and source.endswith(".toml")):
-        table = _read(Path(source))
+    # An argument behind "?" may end like a file's name, as that of "rig?path=rig.toml" does.
+    is_file = isinstance(source, str) and source.endswith(".toml") and "?" not in source
+    if isinstance(source, Path) or is_file:
+        table = _read(Path(str(source)))
     elif isinstance(source, str):
         table = _parse(source)
     else:

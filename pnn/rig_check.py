@@ -132,12 +132,11 @@ def _instrument(one: Any) -> dict[str, Any]:
 def _question(one: Any) -> Callable[[], Any] | None:
     """Return something small to ask, for what an instrument offers."""
     if hasattr(one, "status"):
-        return one.status  # type: ignore[no-any-return]
+        return one.status
     if hasattr(one, "shell"):
         return lambda: one.shell("version")
-    if hasattr(one, "ask") and getattr(one.transport.settings, "identify", ""):
-        return lambda: one.ask(one.transport.settings.identify)
-    return None
+    identify = one.transport.settings.identify if hasattr(one, "ask") else ""
+    return (lambda: one.ask(identify)) if identify else None
 
 
 def _rig(config: RigConfig, rows: int, seed: int) -> dict[str, Any]:

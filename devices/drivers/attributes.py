@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from devices._checks import number
 from devices.device import Device
+from devices.drivers.recipe import Recipe
 from devices.errors import DeviceError
 from devices.spec import DeviceSpec
 
 __all__ = ["AttributeDevice", "AttributeInstrument", "as_list"]
 
 
-class AttributeInstrument:
+class AttributeInstrument(Recipe):
     """Base of the adapters: opens another package's instrument, and sets and reads by name.
 
     Parameters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import random
 import struct
 import time
@@ -14,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices._checks import whole
-from devices.drivers.board_facts import BoardFacts
+from devices.drivers.board_facts import BoardFacts, read_status
 from devices.drivers.board_frames import END, Op, pack, refusal, unpack
+from devices.drivers.recipe import Recipe
 from devices.errors import (
     Desync,
     DeviceError,
@@ -28,12 +28,10 @@ from devices.transports import Transport, make_transport
 
 __all__ = ["Board"]
 
-_STATUS = struct.Struct("<BHHIh")
 _VERSION = 1
-_NO_TEMPERATURE = -32768
 
 
-class Board:
+class Board(Recipe):
     """A board that drives rows of DAC codes and answers each with its ADC readings.
 
     Every frame has a checksum and a sequence number; an answer to an earlier question is dropped.
@@ -88,9 +86,8 @@ class Board:
         self.transport.on_reconnect(self._restore)
         self._in_use = False
         # A start by chance: an answer to a program that ran before is not taken for ours.
-        self._sequence = itertools.cycle(range(65536))
-        for _ in range(random.randrange(65536)):
-            next(self._sequence)
+        start = random.randrange(65536)
+        self._sequence = (k % 65536 for k in itertools.count(start))
 
     # -- life cycle ----------------------------------------------------------------------------
 
@@ -101,7 +98,7 @@ class Board:
 
     def open(self) -> Self:
         """Connect, greet, and set watchdog, timing and limits."""
-        self.transport.open()
+        self.connect()
         try:
             self.configure()
         except BaseException:
@@ -130,7 +127,7 @@ class Board:
             self.close()
 
     def step(self) -> AbstractContextManager[Any]:
-        """Keep the calls inside together, see `Transport.step`."""
+        """See `Transport.step`."""
         return self.transport.step()
 
     def configure(self) -> None:
@@ -206,18 +203,7 @@ class Board:
 
     def status(self) -> dict[str, float]:
         """Return state, trips of the watchdog, dropped frames, uptime in s, temperature in K."""
-        answer = self.ask(Op.STATUS)
-        if len(answer) != _STATUS.size:
-            raise ShortTransfer(f"{self.name}: {len(answer)} bytes of status came")
-        state, trips, dropped, uptime, temperature = _STATUS.unpack(answer)
-        known = temperature != _NO_TEMPERATURE
-        return {
-            "driving": state,
-            "watchdog_trips": trips,
-            "dropped_frames": dropped,
-            "uptime_s": uptime / 1e3,
-            "temperature_k": temperature / 100 + 273.15 if known else math.nan,
-        }
+        return read_status(self.ask(Op.STATUS))
 
     def codes_of(self, volts: NDArray[Any]) -> NDArray[np.float64]:
         """Return the nearest DAC codes, not limited."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import Any, Self
 
 from devices.errors import ShortTransfer
 
-__all__ = ["BoardFacts"]
+__all__ = ["BoardFacts", "read_status"]
 
+_STATUS = struct.Struct("<BHHIh")
+_NO_TEMPERATURE = -32768
 _HELLO = struct.Struct("<BBBBBHffffHI")
 
 
@@ -54,3 +57,18 @@ class BoardFacts:
         """Write the answer to HELLO; for boards in software."""
         values = [value for key, value in vars(self).items() if key != "firmware"]
         return _HELLO.pack(*values) + self.firmware.encode("ascii")
+
+
+def read_status(payload: bytes) -> dict[str, float]:
+    """Read the answer to STATUS, or raise `ShortTransfer`."""
+    if len(payload) != _STATUS.size:
+        raise ShortTransfer(f"{len(payload)} bytes of status came, expected {_STATUS.size}")
+    state, trips, dropped, uptime, temperature = _STATUS.unpack(payload)
+    known = temperature != _NO_TEMPERATURE
+    return {
+        "driving": state,
+        "watchdog_trips": trips,
+        "dropped_frames": dropped,
+        "uptime_s": uptime / 1e3,
+        "temperature_k": temperature / 100 + 273.15 if known else math.nan,
+    }

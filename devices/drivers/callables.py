@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices._checks import number, whole
+from devices.drivers.recipe import Recipe
 from devices.function import load_function
 
 __all__ = ["CallableModulator", "CallableMonitor", "CallableSource", "Callables", "resolved"]
@@ -22,7 +23,7 @@ def resolved(given: Function | str) -> Function:
     return load_function(given, fresh=False) if isinstance(given, str) else given
 
 
-class Callables:
+class Callables(Recipe):
     """What an instrument made of functions has in common with any other.
 
     Functions are given as such, or as ``"package.module:name"`` or ``"file.py:name"``, imported

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices._checks import number, whole
+from devices.drivers.recipe import Recipe
 from devices.errors import Desync, DeviceError, LinkDown, ReplyTimeout, ShortTransfer
 from devices.transports import Transport, make_transport
 
@@ -19,7 +20,7 @@ _PROMPT = b"ch> "
 _COLUMNS = {"S11": 1, "S21": 3}  # of a line "frequency re im re im"
 
 
-class NanoVna:
+class NanoVna(Recipe):
     """A NanoVNA that scans once per question; the role `VectorNetworkAnalyser`.
 
     The shell echoes each command and ends its answer with the prompt ``ch> ``. An answer is

@@ -7,6 +7,7 @@ import math
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
+from devices.drivers.recipe import Recipe
 from devices.errors import DeviceError, InstrumentError
 from devices.transports import Transport, make_transport
 
@@ -16,7 +17,7 @@ _log = logging.getLogger("devices.drivers")
 _MOST_ERRORS = 30  # longer queues are none; an instrument that always has one more is broken
 
 
-class ScpiInstrument:
+class ScpiInstrument(Recipe):
     """Base of the SCPI drivers: one transport, one `configure` that can always be repeated.
 
     A driver writes `configure`, which brings the instrument from any state into that of the run

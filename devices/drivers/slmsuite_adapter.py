@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from devices._checks import number, whole
 from devices._extras import require
+from devices.drivers.recipe import Recipe
 from devices.errors import DeviceError, LimitError
 from devices.function import load_function
 
 __all__ = ["Slm", "SlmCamera"]
 
 
-class _Hardware:
+class _Hardware(Recipe):
     """What opens and closes an object of slmsuite."""
 
     def __init__(self, hardware: Any, options: Mapping[str, Any] | None, name: str) -> None:

@@ -60,6 +60,7 @@ class Rig(Device):
         self._opened: dict[str, Instrument] = {}
         self._warm_at = 0.0
         self._is_off = False
+        self._mended_before = 0
         self._row_flags: list[NDArray[np.uint8]] = []
 
     # -- life cycle ----------------------------------------------------------------------------
@@ -71,7 +72,8 @@ class Rig(Device):
         try:
             for one in everything.values():
                 address = getattr(getattr(one, "transport", None), "address", None)
-                if address is not None:
+                # An address in this process is nobody else's.
+                if address is not None and not address.startswith("loop:"):
                     self._locks.enter_context(RigLock(address))
             for name, one in everything.items():
                 if hasattr(one, "open"):
@@ -85,6 +87,7 @@ class Rig(Device):
             raise
         self._warm_at = time.monotonic() + self.warm_up_s
         self._is_off = False
+        self._mended_before = self._mended()
 
     def _close(self) -> None:
         self._opened = {}
@@ -145,11 +148,23 @@ class Rig(Device):
             return replace(measured, flags=flags, readings=readings)
 
     def _flag(self, n_rows: int, **events: Any) -> None:
-        """Report, at the end of a `_measure` that worked, which rows were SATURATED or CLIPPED."""
+        """Report, at the end of a `_measure` that worked, which rows were SATURATED or CLIPPED.
+
+        Rows during which a link had to be brought back in step are flagged as RESYNCED too.
+        """
         flags = np.zeros(n_rows, np.uint8)
+        mended = self._mended()
+        if mended != self._mended_before:
+            flags |= np.uint8(Flag.RESYNCED)
+            self._mended_before = mended
         for name, rows in events.items():
             flags[np.asarray(rows, bool)] |= np.uint8(Flag[name.upper()])
         self._row_flags.append(flags)
+
+    def _mended(self) -> int:
+        """Return how often links were brought back in step, or back at all, since opening."""
+        transports = [getattr(one, "transport", None) for one in self._opened.values()]
+        return sum(t.traffic.resyncs + t.traffic.reconnects for t in transports if t is not None)
 
     def settings(self) -> dict[str, Any]:
         """Return identity and settings of every instrument, as read back; for the record."""

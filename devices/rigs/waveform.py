@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -59,7 +58,9 @@ class WaveformRig(Rig):
     settle_samples : int
         Played before the window, for the transient to die away: calibrate it.
     lead_samples, ramp_samples : int
-        Silence before and behind a row; rise of the signal at its start.
+        Silence before and behind a row; rise of the signal at its start. Several rows in one
+        upload need a silence in which what carries the wave comes to rest, or a row hears the
+        end of the one before it.
     volts_per_input : float
         Amplitude in V, at the generator, of a full input.
     full_scale_v : float or None
@@ -213,12 +214,15 @@ class WaveformRig(Rig):
 
     def _measure(self, drives: Array) -> Array:
         volts, clipped = self._checked(drives)
+        return self._read(self._play(volts), len(drives), clipped)
+
+    def _play(self, volts: Array) -> list[Record]:
+        """Play one upload of rows that were checked, and return what was captured."""
         # A batch shorter than an upload is filled up with silence: the lengths stay the same.
         fill = np.zeros((self._rows - len(volts), *volts.shape[1:]))
         shots = np.concatenate([volts, fill])
         with self._source.step(), self._digitizer.step():
-            records = self._shoot_segments(shots) if self._segmented else self._shoot(shots)
-        return self._read(records, len(drives), clipped)
+            return self._shoot_segments(shots) if self._segmented else self._shoot(shots)
 
     def _shoot(self, shots: Array) -> list[Record]:
         """Play all rows as one waveform into one record."""
@@ -261,10 +265,35 @@ class WaveformRig(Rig):
         self._flag(n_rows, saturated=full, clipped=clipped > 0)
         return np.stack(answers)
 
-    def samples_per_row(self) -> int:
-        """Return the generator's samples for one row, silence included."""
-        return self._maker.row_samples
+    def peaks(self, drives: Any) -> tuple[Array, NDArray[np.bool_]]:
+        """Drive rows and return what the digitizer's range must hold; for calibration only.
 
-    def crest_headroom_db(self) -> float:
-        """Return how far the range is above what any legal row can reach, in dB."""
-        return 20 * math.log10(self.full_scale_v / self._maker.worst_peak_v)
+        The range stays as it is: choose it from this, write it as ``range_v``, and keep it.
+
+        Parameters
+        ----------
+        drives : array_like of shape (n_rows, n_inputs)
+            The strongest rows that will be driven; counted as calibration.
+
+        Returns
+        -------
+        peaks_v : ndarray of shape (n_channels,)
+            Largest magnitude on each channel, over the whole records.
+        clipped : ndarray of shape (n_channels,), bool
+            Where the range was too small to tell.
+        """
+        rows, peaks, clipped = self.spec.check_drives(drives), [], []
+        self._check(rows)
+        with self._lock:
+            for start in range(0, len(rows), self._rows):
+                part = rows[start : start + self._rows]
+                volts, _ = self._checked(part)
+                try:
+                    records = self._play(volts)
+                except BaseException:
+                    self._safe()
+                    raise
+                self._ledger.queries["calibration"] += len(part)
+                peaks += [np.abs(record.volts).max(axis=1) for record in records]
+                clipped += [record.clipped.any(axis=1) for record in records]
+        return np.max(peaks, axis=0), np.any(clipped, axis=0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -79,12 +81,11 @@ def serve(
                 print(json.dumps({"addresses": addresses, "rig": written}), flush=True)
             else:
                 _say(addresses, write)
-            try:
+            # The instruments end with this process, and with them whatever they put out.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()
-            except (KeyboardInterrupt, SystemExit):
-                # The instruments end with this process, and with them whatever they put out.
-                print("\nthe virtual bench is closed", file=sys.stderr)
-                raise SystemExit(0) from None
+            print("\nthe virtual bench is closed", file=sys.stderr)
 
 
 def _say(addresses: dict[str, str], written: Path | None) -> None:

@@ -23,8 +23,7 @@ __all__ = ["Numbers", "ScpiInstrument"]
 Numbers = tuple[int, ...]
 
 _HEADERS = 4096  # headers whose commands are remembered
-# What waits for an operation that does not hold the instrument.
-_WAITING = ("*OPC?", "*WAI")
+_WAITING = ("*OPC?", "*WAI")  # these wait for an operation that does not hold the instrument
 
 
 @dataclass(frozen=True)
@@ -233,17 +232,16 @@ class ScpiInstrument(Instrument):
         add("*RST", lambda *_: self.reset())
         add("*CLS", lambda *_: self.status.clear())
         add("*OPC", lambda *_: status.operation_wanted(self.busy), lambda *_: "1")
-        add("*WAI", lambda *_: None)
-        add("*TST", ask=lambda *_: "+0")
-        add("*OPT", ask=lambda *_: '""')
+        for silent in ("*WAI", "STATus:PRESet"):
+            add(silent, lambda *_: None)
+        for question, answer in (("*TST", "+0"), ("*OPT", '""'), ("SYSTem:VERSion", "1999.0")):
+            add(question, ask=lambda *_, answer=answer: answer)
         add("*ESR", ask=lambda *_: f"{status.event():+d}")
         add("*STB", ask=lambda *_: f"{status.byte(any(x.waiting for x in self.links)):+d}")
         add("*ESE", lambda _, p: status.enable_event(one(p)), lambda *_: f"{status.ese:+d}")
         add("*SRE", lambda _, p: status.enable_request(one(p)), lambda *_: f"{status.sre:+d}")
         add("SYSTem:ERRor[:NEXT]", ask=lambda *_: status.next_error())
         add("SYSTem:ERRor:COUNt", ask=lambda *_: f"{status.n_errors:+d}")
-        add("SYSTem:VERSion", ask=lambda *_: "1999.0")
-        add("STATus:PRESet", lambda *_: None)
 
     def _identity(self) -> str:
         fault = self.faults.due("identity", self.name)

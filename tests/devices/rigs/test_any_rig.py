@@ -37,6 +37,27 @@ TABLES = {
         [sim]
         device = "sim:acoustic-cavity?n_inputs=8&n_outputs=16"
         """,
+    "segments": """
+        [rig]
+        kind = "waveform"
+        n_inputs = 8
+        settle_samples = 512
+        rows_per_shot = 2
+        capture = "segments"
+        [instruments.generator]
+        driver = "keysight-33500"
+        address = "{generator}"
+        load_ohm = 50
+        channels = [1]
+        [instruments.oscilloscope]
+        driver = "infiniivision"
+        address = "{oscilloscope}"
+        channels = [1, 2]
+        range_v = 4.0
+        acquisition = "hresolution"
+        [sim]
+        device = "sim:acoustic-cavity?n_inputs=8&n_outputs=16"
+        """,
     "board": """
         [rig]
         kind = "board"

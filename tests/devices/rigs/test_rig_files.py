@@ -1,16 +1,23 @@
 """rig.toml: what it may say, what it makes, and what it is told when it is wrong."""
 
+import inspect
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
+from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from devices import DeviceError, LinkDown, open_device
 from devices.rigs import build_rig, instruments, load_rig, make_safe, open_rig
+from devices.rigs.catalogue import DRIVERS, RIGS
 from devices.rigs.locks import RigLock
+from devices.safety import LabLimits
+from devices.transports import LinkSettings
 
 LAB = """
 import numpy as np
@@ -84,7 +91,8 @@ def test_a_rig_is_opened_from_its_file_and_simulated_from_the_same(folder):
 def test_a_rig_is_a_named_device(folder):
     with open_device(f"rig?path={folder / 'rig.toml'}&mode=sim") as device:
         assert device.spec.name == "tanh"
-    assert build_rig(folder / "rig.toml").spec.n_inputs == 4
+    with open_device(f"rig?path={folder / 'rig.toml'}") as device:
+        assert device.spec.n_inputs == 4
 
 
 @pytest.mark.parametrize(
@@ -199,6 +207,23 @@ def test_constructors_connect_to_nothing(folder):
     device = build_rig(path)
     assert device.spec.n_inputs == 64
     assert list(device.instruments) == ["awg", "scope"]
+    # A rig is shown, copied and pickled by its recipe, as every device is.
+    again = pickle.loads(pickle.dumps(device))
+    assert repr(again) == repr(device)
+    assert "Keysight33500(name='awg', address='TCPIP::203.0.113.1::5025::SOCKET'" in repr(device)
+
+
+@pytest.mark.parametrize("group", [DRIVERS, RIGS], ids=["drivers", "rigs"])
+def test_every_key_is_on_the_page(group):
+    page = (Path(__file__).parents[3] / "docs" / "instruments.md").read_text(encoding="utf-8")
+    made_by_the_rig = {"limits", "instruments", "monitors"}
+    for name, entry in group.items():
+        assert f"`{name}`" in page or f"**{name}**" in page
+        for key, parameter in inspect.signature(entry.load()).parameters.items():
+            if parameter.kind is parameter.KEYWORD_ONLY and key not in made_by_the_rig:
+                assert f"`{key}`" in page, f"{name}: {key}"
+    for field in [*fields(LabLimits), *fields(LinkSettings)]:
+        assert field.name in {"hello", "resync"} or f"`{field.name}`" in page, field.name
 
 
 def test_nothing_heavy_is_imported_until_it_is_used():

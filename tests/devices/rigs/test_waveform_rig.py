@@ -132,6 +132,16 @@ def test_clipping_by_the_converter_is_flagged_from_its_codes():
     assert flags.tolist() == [0, Flag.SATURATED, 0]
 
 
+def test_peaks_tell_the_range_that_calibration_must_set():
+    wire = Wire(gain=0.5, clip_v=0.5)
+    with rig(wire, rows_per_shot=2) as device:
+        peaks, clipped = device.peaks([[0.1, 0, 0, 0], [1, 0, 0, 0], [0.2, 0, 0, 0]])
+        assert peaks == pytest.approx([0.25], rel=0.01)
+        assert clipped.tolist() == [False]
+        assert device.peaks([[1, 1, 1, 1]])[1].tolist() == [True]
+        assert device.ledger.queries["calibration"] == 4
+
+
 def test_clipping_of_the_drive_is_a_mode_and_is_flagged():
     limits = LabLimits(peak_v=0.6, mode="clip")
     wire = Wire()
@@ -257,7 +267,7 @@ def test_no_waveform_beyond_a_limit_is_ever_played(
                 averaged.measure(drives if kind != "waveform" else 2 * drives - 1)
             except (LimitError, ReplyTimeout):
                 continue
-    size = device.samples_per_row()
+    size = device._maker.row_samples
     for played in wire.played:
         for row in played[0].reshape(-1, size) * gain:
             assert np.abs(row).max() <= peak * (1 + 1e-6)

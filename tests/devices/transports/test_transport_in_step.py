@@ -172,6 +172,30 @@ def test_the_deadline_bounds_the_whole_call_with_its_retries():
         assert time.monotonic() - start < 1.0
 
 
+@pytest.mark.parametrize("kind", ["visa", "socket"])
+def test_an_instrument_that_takes_no_more_bytes_does_not_hold_us_for_ever(kind):
+    """A write that was cut is never continued: the connection is opened again."""
+    peer = SmallInstrument()
+    stuck, original = threading.Event(), peer.write
+
+    def write(data):
+        while stuck.is_set() and len(data) > 1000:
+            time.sleep(0.01)
+        original(data)
+
+    peer.write = write
+    with served(kind, peer, deadline_s=1.0) as transport:
+        stuck.set()
+        start = time.monotonic()
+        with pytest.raises((ReplyTimeout, LinkDown)):
+            transport.write_block("SET ", bytes(50_000_000))
+        # pyserial has its own limit of two seconds for a piece of a write.
+        assert time.monotonic() - start < (1.5 if kind == "visa" else 4.0)
+        stuck.clear()
+        assert transport.query("VAL? after") == "after"
+        assert transport.traffic.reconnects == 1
+
+
 def test_nobody_there_is_an_error_at_opening():
     with over_tcp(SmallInstrument()) as port:
         pass

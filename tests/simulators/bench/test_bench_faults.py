@@ -5,6 +5,7 @@ import select
 import socket
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,7 +27,8 @@ class Wire:
             self.socket = socket.create_connection((self.server.host, self.server.port))
         elif kind == "pty":
             self.server = PtyServer(instrument)
-            self.file = open(self.server.address.removeprefix("serial://"), "r+b", buffering=0)
+            terminal = Path(self.server.address.removeprefix("serial://"))
+            self.file = terminal.open("r+b", buffering=0)
 
     def ask(self, question, within_s=0.15):
         data = question.encode() + b"\n" if question else b""
