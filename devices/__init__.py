@@ -27,6 +27,7 @@ from devices.measurement import PURPOSES, Flag, Ledger, Measurement, Purpose
 from devices.programmable import Differentiable, Programmable
 from devices.recorded import Recorded
 from devices.registry import available_devices, build_device, open_device, register_device
+from devices.replay import Replay
 from devices.spec import DeviceSpec, Domain
 from devices.wrapper import Wrapper
 
@@ -61,6 +62,7 @@ __all__ = [
     "Purpose",
     "Quantised",
     "Recorded",
+    "Replay",
     "ReplyTimeout",
     "Saturating",
     "SaturationError",
