@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._checks import number, one_of
+from devices.checks import number, one_of
 from devices.errors import LimitError
 
 __all__ = ["LabLimits", "all_off", "exit_on_sigterm"]

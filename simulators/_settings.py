@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from simulators._checks import one_of
+from devices.checks import one_of
 
 __all__ = ["settle"]
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._checks import number
+from devices.checks import number
 from devices.device import Device
 from devices.drivers.recipe import Recipe
 from devices.errors import DeviceError

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._checks import whole
+from devices.checks import whole
 from devices.drivers.board_facts import BoardFacts, read_status
 from devices.drivers.board_frames import END, Op, pack, refusal, unpack
 from devices.drivers.recipe import Recipe

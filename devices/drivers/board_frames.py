@@ -6,8 +6,8 @@ import struct
 import zlib
 from typing import Any
 
-from devices._extras import require
 from devices.errors import InstrumentError
+from devices.extras import require
 
 __all__ = ["END", "Op", "pack", "refusal", "unpack"]
 

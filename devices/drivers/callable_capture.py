@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._checks import number
+from devices.checks import number
 from devices.drivers.callables import Callables, resolved
 from devices.errors import DeviceError
 from devices.roles import Record

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._checks import number, whole
+from devices.checks import number, whole
 from devices.drivers.recipe import Recipe
 from devices.function import load_function
 

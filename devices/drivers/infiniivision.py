@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._checks import flag, number, one_of, whole
+from devices.checks import flag, number, one_of, whole
 from devices.drivers.scpi import ScpiInstrument
 from devices.errors import DeviceError, ReplyTimeout, ShortTransfer
 from devices.roles import Record

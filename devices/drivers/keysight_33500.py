@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._checks import number, one_of
+from devices.checks import number, one_of
 from devices.drivers.scpi import ScpiInstrument
 from devices.errors import DeviceError, LimitError
 

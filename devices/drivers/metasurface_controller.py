@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._checks import number, whole
+from devices.checks import number, whole
 from devices.drivers.scpi import ScpiInstrument
 from devices.errors import DeviceError, LimitError
 

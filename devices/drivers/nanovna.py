@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._checks import number, whole
+from devices.checks import number, whole
 from devices.drivers.recipe import Recipe
 from devices.errors import Desync, DeviceError, LinkDown, ReplyTimeout, ShortTransfer
 from devices.transports import Transport, make_transport

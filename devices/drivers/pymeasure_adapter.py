@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._extras import require
 from devices.drivers.attributes import AttributeDevice, AttributeInstrument, as_list
+from devices.extras import require
 
 __all__ = ["PymeasureDevice", "PymeasureInstrument", "PymeasureModulator", "PymeasureMonitor"]
 

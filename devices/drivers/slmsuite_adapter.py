@@ -11,10 +11,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._checks import number, whole
-from devices._extras import require
+from devices.checks import number, whole
 from devices.drivers.recipe import Recipe
 from devices.errors import DeviceError, LimitError
+from devices.extras import require
 from devices.function import load_function
 
 __all__ = ["Slm", "SlmCamera"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._checks import number
+from devices.checks import number
 from devices.device import Device
 from devices.errors import DeviceError
 from devices.measurement import Flag, Measurement, Purpose

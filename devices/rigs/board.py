@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._checks import number, whole
+from devices.checks import number, whole
 from devices.drivers.board import Board
 from devices.errors import DeviceError, LimitError
 from devices.rigs.base import Rig

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._checks import number, one_of, whole
+from devices.checks import number, one_of, whole
 from devices.errors import DeviceError
 from devices.rigs.base import Rig
 from devices.roles import Modulator, VectorNetworkAnalyser

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._checks import number, one_of, whole
+from devices.checks import number, one_of, whole
 from devices.roles import Record
 
 __all__ = ["KINDS", "SignalMaker", "SignalReader", "tone_bins"]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from devices._checks import number, one_of, whole
+from devices.checks import number, one_of, whole
 from devices.errors import DeviceError, LimitError, ReplyTimeout
 from devices.rigs.base import Rig
 from devices.rigs.signals import SignalMaker, SignalReader

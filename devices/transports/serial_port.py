@@ -6,8 +6,8 @@ import select
 import time
 from typing import Any
 
-from devices._extras import require
 from devices.errors import LinkDown, ReplyTimeout
+from devices.extras import require
 from devices.transports.link import StreamLink
 
 __all__ = ["SerialLink", "serial_ports"]

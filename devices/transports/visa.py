@@ -7,8 +7,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from devices._extras import require
 from devices.errors import LinkDown, ReplyTimeout, ShortTransfer
+from devices.extras import require
 from devices.transports.link import Link
 from devices.transports.socket_link import SocketLink
 

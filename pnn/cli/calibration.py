@@ -54,7 +54,7 @@ def characterise(
         from calibration.plots import plot_characterisation
         from calibration.verdict import summary, verdict
         from devices import build_device
-        from pnn.extras import require
+        from devices.extras import require
         from pnn.provenance import provenance
 
         if plots:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.extras import require
 from pnn.data.dataset import Dataset
 from pnn.data.idx import read_idx
-from pnn.extras import require
 
 __all__ = ["fashion_mnist", "mnist", "mnist5k"]
 

@@ -12,9 +12,9 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.extras import require
 from pnn.data.dataset import Dataset, Task
 from pnn.data.labels import encode
-from pnn.extras import require
 
 __all__ = ["table"]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from devices.extras import require
 from pnn.data.dataset import Dataset
 from pnn.data.table import table
-from pnn.extras import require
 
 __all__ = ["formants", "vowels"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devices import Device, DeviceError, DeviceSpec
-from simulators._checks import number
+from devices.checks import number
 from simulators.acoustic.play import resampled
 from simulators.acoustic.rig import AcousticRig
 from simulators.picture import Picture

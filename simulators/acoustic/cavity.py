@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulators._checks import number
+from devices.checks import number
 from simulators.acoustic.box import AcousticBox
 from simulators.acoustic.modes import ModalSolver, box_modes, box_shapes
 from simulators.acoustic.quality import mode_qualities

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators._checks import whole
+from devices.checks import whole
 from simulators.acoustic.tones import band_room, fit_tones, newman_phases
 
 __all__ = ["INPUTS", "SoundDrive"]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulators._checks import number, one_of
+from devices.checks import number, one_of
 from simulators.acoustic.box import AcousticBox
 from simulators.acoustic.finite_differences import WaveGrid
 from simulators.acoustic.finite_differences_numba import has_numba

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators._checks import number
+from devices.checks import number
 
 __all__ = ["absorber_damping", "patch_weights"]
 

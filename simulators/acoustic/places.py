@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulators._checks import whole
+from devices.checks import whole
 
 __all__ = ["places"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators._checks import number
+from devices.checks import number
 from simulators.acoustic.settings import SETTINGS
 
 __all__ = ["mode_qualities", "quality_of_rt60"]

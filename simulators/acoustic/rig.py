@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulators._checks import flag, number, one_of, whole
+from devices.checks import flag, number, one_of, whole
 from simulators._settings import settle
 from simulators.acoustic.answer import LISTENS, OUTPUTS, SoundAnswer, heard_bins
 from simulators.acoustic.drive import INPUTS, SoundDrive

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators._checks import number, whole
+from devices.checks import number, whole
 
 __all__ = ["GRIDS", "band_limits", "band_room", "fit_tones", "newman_phases", "tone_bins"]
 

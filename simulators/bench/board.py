@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators._checks import whole
+from devices.checks import whole
 from simulators.bench.board_converters import Converters, Physics
 from simulators.bench.board_frames import frame, unframed
 from simulators.bench.faults import Faults

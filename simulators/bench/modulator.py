@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators._checks import number, whole
+from devices.checks import number, whole
 from simulators.bench.faults import Faults
 from simulators.bench.link import Instrument, Link
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators._checks import whole
+from devices.checks import whole
 from simulators.bench.faults import Faults
 from simulators.bench.link import Instrument, Link
 from simulators.bench.wiring import Scattering

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices import Device
-from simulators._checks import number
+from devices.checks import number
 from simulators.acoustic.box import AcousticBox
 from simulators.bench.board import Board
 from simulators.bench.generator import Generator

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators._checks import number
+from devices.checks import number
 from simulators.acoustic.box import AcousticBox
 from simulators.acoustic.play import resampled
 from simulators.bench.generator import Generator, Signal

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devices import DeviceSpec, Programmable
-from simulators._checks import flag, number, one_of, whole
+from devices.checks import flag, number, one_of, whole
 from simulators._settings import settle
 from simulators.microwave.dipole_network import DipoleNetwork
 from simulators.microwave.dipole_reduction import BinarySolver, Reduced

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import pdist
 
-from simulators._checks import number, whole
+from devices.checks import number, whole
 from simulators.microwave.irregular_cavity import IrregularCavity
 
 __all__ = ["Layout", "frequency_grid", "lay_out"]

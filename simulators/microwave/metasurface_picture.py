@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators._checks import number, one_of, whole
+from devices.checks import number, one_of, whole
 from simulators.microwave.dipole_network import DipoleNetwork
 from simulators.picture import Picture
 

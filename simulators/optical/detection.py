@@ -10,8 +10,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from devices.checks import number
 from simulators._arrays import namespace
-from simulators._checks import number
 from simulators.optical.camera import Camera
 
 __all__ = ["OffAxisHolography", "SaturableAbsorber"]

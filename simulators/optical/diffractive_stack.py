@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devices import DeviceSpec, Programmable
+from devices.checks import flag, number, one_of, whole
 from simulators._arrays import kernel_of, product
-from simulators._checks import flag, number, one_of, whole
 from simulators.optical.camera import Camera
 from simulators.optical.detection import SaturableAbsorber
 from simulators.optical.diffractive_planes import DiffractivePlanes, power_of

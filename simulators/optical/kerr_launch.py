@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
-from simulators._checks import number, whole
+from devices.checks import number, whole
 
 __all__ = ["Launch"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devices import DeviceSpec, Programmable
+from devices.checks import flag, number, one_of, whole
 from simulators._arrays import namespace
-from simulators._checks import flag, number, one_of, whole
 from simulators._settings import settle
 from simulators._tensors import constant, differentiable
 from simulators.optical.detection import SaturableAbsorber

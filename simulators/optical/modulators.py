@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices import Domain
+from devices.checks import number, one_of, whole
 from simulators._arrays import grid_side, namespace
-from simulators._checks import number, one_of, whole
 
 __all__ = ["DMD", "ENCODINGS", "AmplitudeSLM", "Modulator", "PhaseSLM", "modulator_for"]
 

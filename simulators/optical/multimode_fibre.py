@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.checks import flag, number, one_of, whole
 from simulators._arrays import grid_side
-from simulators._checks import flag, number, one_of, whole
 from simulators.optical.camera import Camera
 from simulators.optical.detection import SaturableAbsorber
 from simulators.optical.fibre_modes import GradedIndexModes, random_coupling

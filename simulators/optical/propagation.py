@@ -10,7 +10,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from simulators._checks import flag, number, one_of, whole
+from devices.checks import flag, number, one_of, whole
 
 __all__ = ["AngularSpectrum", "transfer_function"]
 

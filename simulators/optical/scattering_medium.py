@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulators._checks import flag, number, one_of, whole
+from devices.checks import flag, number, one_of, whole
 from simulators.optical.camera import Camera
 from simulators.optical.detection import SaturableAbsorber
 from simulators.optical.matrix_file import read_matrix

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.checks import whole
 from simulators._arrays import namespace
-from simulators._checks import whole
 from simulators._tensors import constant
 
 __all__ = ["LARGEST_KERR_PHASE", "SplitStep", "check_steps"]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devices import Device, DeviceSpec
+from devices.checks import one_of
 from simulators._arrays import complex_of, kernel_of, product
-from simulators._checks import one_of
 from simulators.optical.camera import Camera
 from simulators.optical.detection import OffAxisHolography, SaturableAbsorber
 from simulators.optical.matrix_file import write_matrix

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devices import DeviceError, Programmable
-from simulators._checks import number, whole
+from devices.checks import number, whole
 from simulators._tensors import constant
 from simulators.oscillators.integrators import Leap
 from simulators.oscillators.sequence import SequenceDevice, State

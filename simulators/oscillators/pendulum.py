@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devices import DeviceSpec
+from devices.checks import flag, number, one_of, whole
 from simulators._arrays import namespace
-from simulators._checks import flag, number, one_of, whole
 from simulators._settings import settle
 from simulators._tensors import constant
 from simulators.oscillators.integrators import LARGEST_PHASE, Leap, check_step

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices import Device, DeviceError
+from devices.checks import flag, one_of, whole
 from simulators._arrays import namespace
-from simulators._checks import flag, one_of, whole
 from simulators._tensors import constant, differentiable
 
 __all__ = ["SequenceDevice", "State"]

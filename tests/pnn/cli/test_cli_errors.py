@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from devices import DeviceError, LimitError
+from devices.extras import require
 from pnn.cli.errors import EXIT_CODES, reported
-from pnn.extras import require
 
 
 def ended(error, capsys):

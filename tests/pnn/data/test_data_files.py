@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
+from devices.extras import MissingExtraError
 from pnn.data import available, load
-from pnn.extras import MissingExtraError
 
 X = np.arange(12.0).reshape(6, 2) / 4
 WORDS = ["cat", "dog", "cat", "dog", "cat", "dog"]

@@ -4,8 +4,8 @@ import struct
 import numpy as np
 import pytest
 
+from devices.extras import MissingExtraError
 from pnn.data import load
-from pnn.extras import MissingExtraError
 
 
 def idx(array):

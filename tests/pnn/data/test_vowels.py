@@ -3,8 +3,8 @@ import sys
 import numpy as np
 import pytest
 
+from devices.extras import MissingExtraError
 from pnn.data import load, split
-from pnn.extras import MissingExtraError
 
 SEVEN = ("iy", "aa", "uw", "ae", "ao", "er", "ih")
 
