@@ -45,10 +45,6 @@ class Rig(Device):
     monitors: dict[str, Monitor]
     limits: LabLimits
 
-    def __repr__(self) -> str:
-        parts = [f"{name}={type(one).__name__}" for name, one in self.instruments.items()]
-        return f"{type(self).__name__}({self.spec.name!r}, {', '.join(parts)})"
-
     def _stand(
         self,
         instruments: Mapping[str, Any],
