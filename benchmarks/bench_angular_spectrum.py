@@ -10,30 +10,15 @@ fields on the same grid, twice padded. The project asks for 3 times torchoptics.
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 import torchoptics
+from timing import seconds
 
 from simulators import AngularSpectrum
 
 WAVELENGTH, PITCH, DISTANCE = 532e-9, 8e-6, 0.01
-
-
-def seconds(works: list[Callable[[], Any]], repeats: int) -> list[float]:
-    """Best time of each, taken in turn so that a busy machine is busy for all."""
-    times = [[] for _ in works]
-    for work in works:
-        work()
-    for _ in range(repeats):
-        for work, mine in zip(works, times, strict=True):
-            start = time.perf_counter()
-            work()
-            mine.append(time.perf_counter() - start)
-    return [min(mine) for mine in times]
 
 
 def main() -> None:

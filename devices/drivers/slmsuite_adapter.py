@@ -59,7 +59,7 @@ class _Hardware(Recipe):
             hardware, self.hardware = self.hardware, None
             try:
                 hardware.close()
-            except NotImplementedError:
+            except NotImplementedError:  # some of slmsuite's cameras have nothing to close
                 return
 
     def on(self) -> None:
