@@ -24,7 +24,12 @@ from devices.imperfect_noise import Jitter, Outliers, ShotNoise
 from devices.imperfect_transfer import CommonMode, Jumping
 from devices.imperfections import Drifting, Imperfection, Noisy, Quantised, Saturating
 from devices.measurement import PURPOSES, Flag, Ledger, Measurement, Purpose
-from devices.programmable import Differentiable, Programmable
+from devices.programmable import (
+    Differentiable,
+    Programmable,
+    differentiable_of,
+    programmable_of,
+)
 from devices.recorded import Recorded
 from devices.registry import available_devices, build_device, open_device, register_device
 from devices.replay import Replay
@@ -71,8 +76,10 @@ __all__ = [
     "Wrapper",
     "available_devices",
     "build_device",
+    "differentiable_of",
     "idealised",
     "imperfections_on",
     "open_device",
+    "programmable_of",
     "register_device",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any, Protocol, final, runtime_checkable
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from devices.device import Device
 from devices.errors import LimitError
 
-__all__ = ["Differentiable", "Programmable"]
+__all__ = ["Differentiable", "Programmable", "differentiable_of", "programmable_of"]
 
 Array = NDArray[np.float64]
 
@@ -100,3 +101,24 @@ class Differentiable(Protocol):
 
     def forward(self, drives: Any) -> Any:
         """Return the noiseless answers to a torch tensor of drives, differentiable by torch."""
+
+
+def programmable_of(device: Device) -> Programmable | None:
+    """Return the device, or the one that it wraps, whose parameters can be set; else None."""
+    return next((one for one in _stack(device) if isinstance(one, Programmable)), None)
+
+
+def differentiable_of(device: Device) -> Differentiable | None:
+    """Return the device, or the one that it wraps, that offers its derivatives; else None.
+
+    Wrappers on the way (noise, a converter's steps) are passed over: these are the derivatives of
+    the ideal device.
+    """
+    return next((one for one in _stack(device) if isinstance(one, Differentiable)), None)
+
+
+def _stack(device: Device | None) -> Iterator[Device]:
+    """Return the device and what it wraps, outermost first."""
+    while device is not None:
+        yield device
+        device = getattr(device, "inner", None)

@@ -7,11 +7,23 @@ import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-__all__ = ["Config", "ConfigError", "load_config", "presets", "reference"]
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Table",
+    "load_config",
+    "presets",
+    "read_toml",
+    "reference",
+    "validated",
+]
+
+Parts = Literal["encoder", "readout", "parameters"]
+T = TypeVar("T", bound=BaseModel)
 
 Controls = Literal["linear", "bypassed", "affine", "matched_digital"]
 
@@ -20,11 +32,13 @@ class ConfigError(ValueError):
     """A configuration is wrong; the message names the file, the key, the value and the range."""
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
+    """A table of a configuration: an unknown key is an error."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class DataTable(_Table):
+class DataTable(Table):
     """What is learned."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -38,7 +52,7 @@ class DataTable(_Table):
     target: str | None = Field(None, description="Column of the target in a table.")
 
 
-class NetworkTable(_Table):
+class NetworkTable(Table):
     """The digital part around the device."""
 
     layers: int = Field(1, ge=1, description="Physical layers.")
@@ -57,7 +71,7 @@ class NetworkTable(_Table):
     skip: bool = Field(False, description="Whether the digital input goes around the device.")
 
 
-class RuleTable(_Table):
+class RuleTable(Table):
     """The learning rule; further keys are its options."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -69,7 +83,7 @@ class RuleTable(_Table):
     )
 
 
-class TrainingTable(_Table):
+class TrainingTable(Table):
     """How the rule descends."""
 
     epochs: int = Field(40, ge=1, description="Passes over the training rows, per layer.")
@@ -85,9 +99,14 @@ class TrainingTable(_Table):
     )
     check_every: int = Field(4, ge=1, description="Epochs between looks at the validation rows.")
     patience: int = Field(5, ge=1, description="Looks without improvement before stopping.")
+    train: tuple[Parts, ...] = Field(
+        (),
+        description="What is trained: `encoder` (before the device), `readout` (after it), "
+        "`parameters` (inside it); empty for what the rule trains by itself.",
+    )
 
 
-class RunTable(_Table):
+class RunTable(Table):
     """What is done, how often, and what is kept."""
 
     seed: int = Field(0, ge=0, lt=2**31, description="First seed: split, weights, batches.")
@@ -106,7 +125,7 @@ class RunTable(_Table):
     out: str | None = Field(None, description="Run file; default: runs/NAME-TIME.h5.")
 
 
-class Config(_Table):
+class Config(Table):
     """One experiment."""
 
     name: str = Field("run", description="Name, used for the run file.")
@@ -151,7 +170,7 @@ class Config(_Table):
                 content[key] = {**before, **value}
             else:
                 content[key] = value
-        return _validated(content, "the options")
+        return validated(Config, content, "the options")
 
 
 def presets() -> dict[str, Path]:
@@ -176,29 +195,41 @@ def load_config(source: str | Path) -> Config:
         raise ConfigError(
             f"{str(source)!r} is neither a preset ({', '.join(known)}) nor a TOML file.{hint}"
         )
+    return validated(Config, read_toml(path), str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a configuration file; its name is that of the file where it says no other.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or is no TOML.
+    """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    content.setdefault("name", path.stem)
-    return _validated(content, str(path))
+    return {"name": path.stem} | content
 
 
-def _validated(content: Mapping[str, Any], where: str) -> Config:
+def validated(model: type[T], content: Mapping[str, Any], where: str) -> T:
+    """Return the tables as `model` has them, or raise a `ConfigError` that begins with `where`."""
     try:
-        return Config.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
-        lines = [f"{where}: {_explain(problem)}" for problem in error.errors()]
+        lines = [f"{where}: {_explain(problem, model)}" for problem in error.errors()]
         raise ConfigError("\n".join(lines)) from None
 
 
-def _explain(problem: Any) -> str:
+def _explain(problem: Any, model: Any) -> str:
     place = [str(part) for part in problem["loc"]]
     key = ".".join(place)
     if problem["type"] == "extra_forbidden":
-        model: Any = Config
         for part in place[:-1]:
-            model = model.model_fields[part].annotation
+            if not part.isdigit():  # the number of a table in a list of tables
+                model = model.model_fields[part].annotation
+                model = next(iter(get_args(model)), model)
         names = list(model.model_fields)
         near = difflib.get_close_matches(place[-1], names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}"
@@ -224,7 +255,7 @@ def reference() -> str:
     tables = {"": Config} | {
         name: field.annotation
         for name, field in Config.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, _Table)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Table)
     }
     for name, model in tables.items():
         lines += ["", f"## {f'`[{name}]`' if name else 'Top level'}", ""]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -17,13 +18,14 @@ from sklearn.preprocessing import StandardScaler
 
 from devices import Device, DeviceSpec
 from pnn.layer import PhysicalLayer
+from simulators.digital import RandomFeatures
 
 __all__ = [
     "CONTROLS",
     "AffineStandIn",
     "Bypass",
-    "RandomFeatures",
     "fit_linear",
+    "random_features",
     "stand_in",
 ]
 
@@ -50,6 +52,11 @@ class Bypass(Device):
         answers[:, :n] = drives[:, :n]
         return answers
 
+    def forward(self, drives: Any) -> Any:
+        """Return the same of a torch tensor, differentiable by torch."""
+        room = self.spec.n_outputs - self.spec.n_inputs
+        return torch.nn.functional.pad(drives, (0, room))  # a negative width cuts
+
 
 class AffineStandIn(Device):
     """An affine map: answers = drives A^T + b, A of shape (n_outputs, n_inputs)."""
@@ -66,26 +73,15 @@ class AffineStandIn(Device):
     def _measure(self, drives: Array) -> Array:
         return drives @ self._transposed + self._offset
 
+    def forward(self, drives: Any) -> Any:
+        """Return the same of a torch tensor, differentiable by torch."""
+        matrix, offset = torch.from_numpy(self._transposed), torch.from_numpy(self._offset)
+        return drives.to(matrix.dtype) @ matrix + offset
 
-class RandomFeatures(Device):
-    """A fixed random linear map and ReLU: max(0, A v + b), v the drives on [-1, 1].
 
-    A and b are normal; each row of A has length 1 on the average, so that the ReLU cuts
-    typical values. A complex answer is matched by two real features.
-    """
-
-    def __init__(self, spec: DeviceSpec, seed: int) -> None:
-        self.spec = _digital(spec, "matched_digital")
-        rng = np.random.default_rng(seed)
-        shape = (spec.n_inputs, self.spec.n_outputs)
-        self._matrix = rng.standard_normal(shape) / np.sqrt(spec.n_inputs)
-        self.multiply_adds = self._matrix.size
-        self._offset = 0.5 * rng.standard_normal(self.spec.n_outputs)
-
-    def _measure(self, drives: Array) -> Array:
-        low, high = self.spec.limits
-        v = 2 * (drives - low) / (high - low) - 1
-        return np.maximum(v @ self._matrix + self._offset, 0.0)
+def random_features(spec: DeviceSpec, seed: int) -> RandomFeatures:
+    """Return random digital features; a complex answer is matched by two of them."""
+    return RandomFeatures(spec=_digital(spec, "matched_digital"), seed=seed)
 
 
 def stand_in(name: str, layer: PhysicalLayer, seed: int) -> Device:
@@ -95,7 +91,7 @@ def stand_in(name: str, layer: PhysicalLayer, seed: int) -> Device:
         return Bypass(spec)
     if name == "affine":
         return AffineStandIn(spec, *layer.affine.solve())
-    return RandomFeatures(spec, seed)
+    return random_features(spec, seed)
 
 
 def fit_linear(

@@ -92,6 +92,7 @@ class Encoder:
             raise ValueError(f"label_scale={label_scale!r} must be above 0 and at most 1")
         self.scaling, self.masks, self.adapter, self.seed = scaling, masks, adapter, seed
         self.label_scale = label_scale
+        self.trained: dict[str, NDArray[np.float32]] = {}
 
     def fit(self, features: Array, spec: DeviceSpec, n_labels: int = 0) -> Self:
         """Learn the scaling and the width from training features, (rows, features).
@@ -129,6 +130,7 @@ class Encoder:
         self._fit_width(self.channels(features, None), rng)
         self.masks_ = rng.random((self.masks, self.spec.n_inputs)) < 0.5
         self.masks_[0] = False  # the first mask leaves the sample as it is
+        self.trained = {}
         return self
 
     def encode(self, features: Array, labels: NDArray[np.int64] | None = None) -> Array:
@@ -140,7 +142,11 @@ class Encoder:
         labels : ndarray of shape (rows,), optional
             The hypotheses, where the encoder was fitted for labels.
         """
-        unit = self._adapt(self.channels(features, labels))
+        channels = self.channels(features, labels)
+        if self.trained:
+            unit = np.clip(channels @ self.trained["A"] + self.trained["c"], 0.0, 1.0)
+        else:
+            unit = self._adapt(channels)
         if self.masks > 1:
             unit = np.where(self.masks_, 1.0 - unit[:, None], unit[:, None])
             unit = unit.reshape(-1, self.spec.n_inputs)
@@ -155,6 +161,42 @@ class Encoder:
         if labels is not None:
             overlay[np.arange(len(unit)), labels] = self.label_scale
         return np.hstack([unit, overlay])
+
+    # -- training the encoder ------------------------------------------------------------------
+
+    def make_trainable(self, rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+        """Replace the adapter by a map that may be trained: unit = clip(channels A + c, 0, 1).
+
+        It begins as the adapter that `fit` chose, with a little noise that breaks symmetries; a
+        thermometer code, which is no such map, as a random projection.
+
+        Returns
+        -------
+        dict
+            ``A``, (channels, n_inputs), and ``c``, (n_inputs,); changed in place by training.
+        """
+        A, c = self.linear_map(rng)
+        A = A + 0.1 * rng.standard_normal(A.shape) / np.sqrt(len(A))
+        self.trained = {"A": A.astype(np.float32), "c": c.astype(np.float32)}
+        return self.trained
+
+    @property
+    def span(self) -> Array:
+        """How far a drive moves while the unit interval is crossed, (n_inputs,)."""
+        low, high = self.spec.limits
+        return np.broadcast_to(high - low, (self.spec.n_inputs,))
+
+    def code(self, unit: Array) -> Array:
+        """Return legal drives for numbers of the unit interval, (rows, n_inputs)."""
+        return self._code(unit)
+
+    def linear_map(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return A and c of the adapter as it is."""
+        n, n_inputs = len(self.low_) + self.n_labels, self.spec.n_inputs
+        if self._projection is None:
+            return np.eye(n, n_inputs), np.zeros(n_inputs)
+        A = 0.5 * self._projection / self._reach
+        return A, 0.5 - self._middle @ A
 
     # -- steps ---------------------------------------------------------------------------------
 
@@ -200,11 +242,13 @@ class Encoder:
     def _code(self, unit: Array) -> Array:
         low, high = self.spec.limits
         # low + unit * (high - low) may exceed high by one rounding error.
-        return np.clip(low + unit * (high - low), low, high)
+        return np.clip(low + unit * self.span, low, high)
 
     @property
     def multiply_adds(self) -> int:
-        """Digital multiply-adds of encoding one row: those of the projection."""
+        """Digital multiply-adds of encoding one row: those of the projection or trained map."""
+        if self.trained:
+            return self.trained["A"].size
         return 0 if self._projection is None else self._projection.size
 
     # -- state ---------------------------------------------------------------------------------
@@ -218,7 +262,7 @@ class Encoder:
                 "middle": self._middle,
                 "reach": self._reach,
             }
-        return arrays
+        return arrays | {f"trained.{name}": values for name, values in self.trained.items()}
 
     def restore(self, state: dict[str, NDArray[Any]], spec: DeviceSpec, n_labels: int) -> Self:
         """Take over what `state` returned, for a device of the same spec."""
@@ -228,6 +272,9 @@ class Encoder:
         self._projection = state.get("projection")
         if self._projection is not None:
             self._middle, self._reach = state["middle"], state["reach"]
+        self.trained = {
+            name: state[f"trained.{name}"] for name in ("A", "c") if f"trained.{name}" in state
+        }
         self.adapter_ = "restored"
         return self
 
@@ -249,9 +296,10 @@ class PhaseEncoder(Encoder):
 
     domains = ("phase",)
 
-    def _code(self, unit: Array) -> Array:
-        low, high = self.spec.limits
-        return np.clip(low + unit * np.minimum(high - low, np.pi), low, high)
+    @property
+    def span(self) -> Array:
+        """Half a turn at the most, (n_inputs,)."""
+        return np.minimum(super().span, np.pi)
 
 
 class BitsEncoder(Encoder):
@@ -262,6 +310,14 @@ class BitsEncoder(Encoder):
     """
 
     domains = ("bits",)
+
+    def linear_map(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return A and c of a random projection: a thermometer code is no such map."""
+        if self._projection is not None:
+            return super().linear_map(rng)
+        A = rng.standard_normal((len(self.low_) + self.n_labels, self.spec.n_inputs))
+        A /= np.sqrt(len(A))
+        return A, 0.5 - 0.5 * A.sum(axis=0)  # channels are near 1/2 on the average
 
     def _levels(self, n_channels: int) -> int:
         return max(1, self.spec.n_inputs // n_channels) if self.adapter != "project" else 1

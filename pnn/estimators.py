@@ -64,6 +64,7 @@ class _PhysicalEstimator(BaseEstimator):
         validation: float = 0.1,
         check_every: int = 4,
         patience: int = 5,
+        train: Sequence[str] = (),
         threads: int | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -86,6 +87,7 @@ class _PhysicalEstimator(BaseEstimator):
         self.validation = validation
         self.check_every = check_every
         self.patience = patience
+        self.train = train
         self.threads = threads
         self.random_state = random_state
 
@@ -101,6 +103,7 @@ class _PhysicalEstimator(BaseEstimator):
             schedule=self.schedule,
             check_every=self.check_every,
             patience=self.patience,
+            train=tuple(self.train),
         )
 
     def make_rule(self) -> Rule:
@@ -192,6 +195,7 @@ class _PhysicalEstimator(BaseEstimator):
         self.rule_, self.n_classes_ = rule, n_classes
         with limit_threads(self.threads), self._opened():
             rule.train(session)
+        self.multiply_adds_ = session.tally.multiply_adds
         return self
 
     def validation_rows(
@@ -264,7 +268,7 @@ class PhysicalClassifier(ClassifierMixin, _PhysicalEstimator):
         Whether the digital input goes around the device as well.
     rule_options : mapping, optional
         Arguments of the rule, such as ``{"theta": 4.0}``.
-    epochs, batch_size, learning_rate, inner_steps, schedule, check_every, patience
+    epochs, batch_size, learning_rate, inner_steps, schedule, check_every, patience, train
         See `pnn.training.Training`.
     validation : float
         Share of the training rows that early stopping looks at; none below 50 rows.
@@ -282,6 +286,8 @@ class PhysicalClassifier(ClassifierMixin, _PhysicalEstimator):
         The labels.
     history_ : list of dict
         Metrics at each look at the validation rows.
+    multiply_adds_ : int
+        Digital multiply-adds of training.
 
     Examples
     --------

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from calibration import AffineMap
-from devices import Device, Purpose
+from devices import Device, Programmable, Purpose, programmable_of
 from pnn.encoders import Encoder, make_encoder
 
 __all__ = ["PhysicalLayer", "PhysicalNetwork"]
@@ -50,6 +50,8 @@ class PhysicalLayer:
     ----------
     weights : dict of str to torch.Tensor
         The readout's parameters; what there is depends on the rule.
+    trains_parameters : bool
+        Whether the device's own parameters are trained as well, hence part of the state.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class PhysicalLayer:
             raise ValueError(f"{sorted(encoder_options)} come with a made encoder; set them there")
         self.device, self.encoder, self.width, self.skip = device, encoder, width, skip
         self.weights: Weights = {}
+        self.trains_parameters = False
         self.affine = AffineMap(device.spec.n_inputs, device.spec.n_outputs)
 
     def untrained(self) -> PhysicalLayer:
@@ -142,17 +145,49 @@ class PhysicalLayer:
         features *= self.scale_
         return torch.from_numpy(features)
 
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Return a copy of what training changes, as arrays with names like ``weights.W``."""
+        arrays = {f"weights.{k}": v.detach().numpy().copy() for k, v in self.weights.items()}
+        arrays |= {f"encoder.trained.{k}": v.copy() for k, v in self.encoder.trained.items()}
+        if self.trains_parameters:
+            arrays["parameters"] = self.programmable.parameters
+        return arrays
+
+    def go_back(self, snapshot: dict[str, NDArray[Any]]) -> None:
+        """Take over what `snapshot` returned."""
+        self.weights = {k: torch.from_numpy(v) for k, v in _under(snapshot, "weights").items()}
+        self.encoder.trained = _under(snapshot, "encoder.trained")
+        if "parameters" in snapshot:
+            self.trains_parameters = True
+            self.programmable.program(snapshot["parameters"])
+
+    @property
+    def programmable(self) -> Programmable:
+        """The device with its parameters.
+
+        Raises
+        ------
+        ValueError
+            If the device has none that can be set.
+        """
+        found = programmable_of(self.device)
+        if found is None:
+            raise ValueError(
+                f"{self.device.spec.name} has no parameters inside that could be trained; train "
+                "the encoder or the readout, or take a programmable device"
+            )
+        return found
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Return everything learned, as arrays with names like ``encoder.low``."""
         arrays = {f"encoder.{key}": value for key, value in self.encoder.state().items()}
-        arrays |= {"mean": self.mean_, "scale": self.scale_}
-        return arrays | {f"weights.{k}": v.numpy().copy() for k, v in self.weights.items()}
+        return arrays | {"mean": self.mean_, "scale": self.scale_} | self.snapshot()
 
     def restore(self, state: dict[str, NDArray[Any]], n_labels: int) -> Self:
         """Take over what `state` returned."""
         self.encoder.restore(_under(state, "encoder"), self.device.spec, n_labels)
         self.mean_, self.scale_ = state["mean"], state["scale"]
-        self.weights = {k: torch.from_numpy(v) for k, v in _under(state, "weights").items()}
+        self.go_back(state)
         return self
 
 

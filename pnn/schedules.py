@@ -8,29 +8,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from pnn.layer import PhysicalLayer, Weights
+from pnn.layer import PhysicalLayer
 from pnn.training import Session, Training
 
 if TYPE_CHECKING:
-    from pnn.rules.base import Rule
+    from pnn.rules.local import LocalRule
 
-__all__ = ["SCHEDULES", "Look", "descend", "joint", "layerwise"]
+__all__ = [
+    "SCHEDULES",
+    "Best",
+    "Look",
+    "accuracy_of",
+    "batches",
+    "descend",
+    "is_check",
+    "joint",
+    "layerwise",
+]
 
 #: Measures the validation rows and returns the metrics on them; none without such rows.
 Look = Callable[[], dict[str, float]]
 
 
-def layerwise(rule: Rule, session: Session) -> None:
+def layerwise(rule: LocalRule, session: Session) -> None:
     """Train one layer after the other; every training drive is measured once."""
     rows, watch = session.rows, session.watch
     layers = session.network.layers
     z, z_validation = rows.inputs, rows.validation_inputs
     earlier: list[torch.Tensor] = []  # scores of the trained layers on the validation rows
+    kept: list[torch.Tensor] = []
     for i, layer in enumerate(layers):
         first, n = i == 0, rows.n_classes
         features = rule.measure(layer, z, n, "train", first=first, fit=True, watch=watch)
@@ -49,32 +61,36 @@ def layerwise(rule: Rule, session: Session) -> None:
             scores = rule.combine([*earlier, rule.scores(layer.weights, seen)])  # noqa: B023
             return {
                 "validation_loss": loss,
-                "validation_accuracy": _accuracy(scores, rows.validation_targets),
+                "validation_accuracy": accuracy_of(scores, rows.validation_targets),
             }
 
         rule.fit_layer(session, i, features, look)
+        kept.append(features)
         if i + 1 < len(layers):
             z = rule.pass_on(layer, features)
             if rule.uses_validation and len(z_validation):
                 seen = rule.measure(layer, z_validation, n, "validation", first=first)
                 earlier.append(rule.scores(layer.weights, seen))
                 z_validation = rule.pass_on(layer, seen)
+    rule.finish(session, kept)
 
 
-def descend(rule: Rule, session: Session, index: int, features: torch.Tensor, look: Look) -> None:
+def descend(
+    rule: LocalRule, session: Session, index: int, features: torch.Tensor, look: Look
+) -> None:
     """Train one layer by gradient steps on features that were measured once."""
     settings, watch, layer = session.settings, session.watch, session.network.layers[index]
     layer.weights = rule.start(
         layer.n_features, layer.width, session.rows.n_classes, session.generator
     )
-    descent, best = _Descent(rule, session, layer), _Best([layer])
+    descent, best = _Descent(rule, session, layer), Best([layer])
     for epoch in range(settings.epochs):
         losses = [
             descent.step(epoch, features[batch], session.rows.targets[batch])
-            for batch in _batches(session)
+            for batch in batches(session)
         ]
         watch.progress(f"layer {index + 1}", epoch + 1, settings.epochs)
-        if _is_check(settings, epoch):
+        if is_check(settings, epoch):
             metrics = look()
             watch.epoch(layer=index, epoch=epoch + 1, loss=float(np.mean(losses)), **metrics)
             if best.look(metrics):
@@ -84,7 +100,7 @@ def descend(rule: Rule, session: Session, index: int, features: torch.Tensor, lo
     best.restore()
 
 
-def joint(rule: Rule, session: Session) -> None:
+def joint(rule: LocalRule, session: Session) -> None:
     """Train all layers with each batch; the layers after the first are measured each time.
 
     The training stops on the accuracy of the whole network. One pass with the weights at the
@@ -100,10 +116,10 @@ def joint(rule: Rule, session: Session) -> None:
         descents.append(_Descent(rule, session, layer))
         if i + 1 < len(layers):
             z = rule.pass_on(layer, features)
-    best = _Best(layers)
+    best = Best(layers)
     for epoch in range(settings.epochs):
         losses: list[list[float]] = [[] for _ in layers]
-        for batch in _batches(session):
+        for batch in batches(session):
             features = once[batch]
             for i, (layer, descent) in enumerate(zip(layers, descents, strict=True)):
                 if i:
@@ -112,11 +128,11 @@ def joint(rule: Rule, session: Session) -> None:
                 if i + 1 < len(layers):
                     z = rule.pass_on(layer, features)
         watch.progress("all layers", epoch + 1, settings.epochs)
-        if _is_check(settings, epoch):
+        if is_check(settings, epoch):
             metrics: dict[str, float] = {}
             if len(rows.validation_inputs):
                 scores = rule.predict(session.network, rows.validation_inputs, n, "validation")
-                accuracy = _accuracy(scores, rows.validation_targets)
+                accuracy = accuracy_of(scores, rows.validation_targets)
                 metrics = {"validation_loss": 1 - accuracy, "validation_accuracy": accuracy}
             for i, values in enumerate(losses):
                 watch.epoch(layer=i, epoch=epoch + 1, loss=float(np.mean(values)), **metrics)
@@ -125,16 +141,21 @@ def joint(rule: Rule, session: Session) -> None:
             elif best.waited >= settings.patience:
                 break
     best.restore()
+    rule.finish(session, [])
 
 
-SCHEDULES: dict[str, Callable[[Rule, Session], None]] = {"layerwise": layerwise, "joint": joint}
+SCHEDULES: dict[str, Callable[[LocalRule, Session], None]] = {
+    "layerwise": layerwise,
+    "joint": joint,
+}
 
 
 class _Descent:
     """Adam on a rule's own gradients; autograd is not involved."""
 
-    def __init__(self, rule: Rule, session: Session, layer: PhysicalLayer) -> None:
+    def __init__(self, rule: LocalRule, session: Session, layer: PhysicalLayer) -> None:
         self.rule, self.session, self.weights = rule, session, layer.weights
+        self.layer, self.n_classes = layer, session.rows.n_classes
         self.parameters = [layer.weights[name] for name in rule.trained]
         self.optimiser = torch.optim.Adam(self.parameters)
 
@@ -154,17 +175,20 @@ class _Descent:
             for name, parameter in zip(self.rule.trained, self.parameters, strict=True):
                 parameter.grad = gradients[name]
             self.optimiser.step()
+            layer = self.layer
+            forward = self.rule.multiply_adds(layer.n_features, layer.width, self.n_classes)
+            self.session.tally.add(2 * len(targets) * forward)  # forward, and by the weights
         return loss
 
 
-class _Best:
+class Best:
     """The weights at the lowest validation loss; the last ones where there is none."""
 
     def __init__(self, layers: list[PhysicalLayer]) -> None:
         self.layers = layers
         self.loss = math.inf
         self.waited = 0
-        self.kept: list[Weights] = []
+        self.kept: list[dict[str, NDArray[Any]]] = []
 
     def look(self, metrics: dict[str, float]) -> bool:
         """Return whether this is the best state so far, and keep it."""
@@ -173,23 +197,26 @@ class _Best:
             return False
         if metrics:
             self.loss, self.waited = metrics["validation_loss"], 0
-            self.kept = [{k: v.clone() for k, v in la.weights.items()} for la in self.layers]
+            self.kept = [layer.snapshot() for layer in self.layers]
         return True
 
     def restore(self) -> None:
         """Go back to the best state; a no-op where validation never chose one."""
-        for layer, weights in zip(self.layers, self.kept, strict=False):
-            layer.weights = weights
+        for layer, snapshot in zip(self.layers, self.kept, strict=False):
+            layer.go_back(snapshot)
 
 
-def _batches(session: Session) -> tuple[torch.Tensor, ...]:
+def batches(session: Session) -> tuple[torch.Tensor, ...]:
+    """Return the rows of each batch of an epoch, in a new random order."""
     order = torch.randperm(len(session.rows.targets), generator=session.generator)
     return torch.split(order, session.settings.batch_size)
 
 
-def _is_check(settings: Training, epoch: int) -> bool:
+def is_check(settings: Training, epoch: int) -> bool:
+    """Return whether the validation rows are looked at after this epoch."""
     return (epoch + 1) % settings.check_every == 0 or epoch + 1 == settings.epochs
 
 
-def _accuracy(scores: torch.Tensor, targets: torch.Tensor) -> float:
+def accuracy_of(scores: torch.Tensor, targets: torch.Tensor) -> float:
+    """Return the share of rows whose highest score is that of their label."""
     return float((scores.argmax(dim=1) == targets).float().mean())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +15,14 @@ from threadpoolctl import threadpool_limits
 
 from pnn.layer import PhysicalNetwork
 
-__all__ = ["Rows", "Session", "Training", "Watch", "limit_threads"]
+__all__ = ["PARTS", "Rows", "Session", "Tally", "Training", "Watch", "limit_threads"]
+
+#: What can be trained, each with where it stands.
+PARTS = {
+    "encoder": "before the device",
+    "readout": "after the device",
+    "parameters": "inside the device",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +47,9 @@ class Training:
     patience : int
         Looks without improvement of the validation loss after which training stops; the best
         state is kept in any case.
+    train : sequence of {"encoder", "readout", "parameters"}
+        What is trained: before the device, after it, inside it. Empty for what the rule trains
+        by itself.
 
     Raises
     ------
@@ -54,6 +64,7 @@ class Training:
     schedule: Literal["layerwise", "joint"] = "layerwise"
     check_every: int = 4
     patience: int = 5
+    train: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "inner_steps", "check_every", "patience"):
@@ -64,6 +75,10 @@ class Training:
             raise ValueError(f"learning_rate={self.learning_rate!r} must be above 0")
         if self.schedule not in ("layerwise", "joint"):
             raise ValueError(f"schedule={self.schedule!r} is not one of layerwise, joint")
+        object.__setattr__(self, "train", tuple(self.train))
+        for part in self.train:
+            if part not in PARTS:
+                raise ValueError(f"train={part!r} is not one of {', '.join(PARTS)}")
 
     @property
     def checks(self) -> int:
@@ -109,6 +124,24 @@ class Watch:
         """Take note that the network is in its best state so far."""
 
 
+@dataclass
+class Tally:
+    """Digital work of a training, counted as it is done.
+
+    Attributes
+    ----------
+    multiply_adds : int
+        Of updates, closed forms and the fitting of twins; those of predictions while training
+        go on are left out.
+    """
+
+    multiply_adds: int = 0
+
+    def add(self, multiply_adds: float) -> None:
+        """Count more work."""
+        self.multiply_adds += round(multiply_adds)
+
+
 @dataclass(frozen=True)
 class Session:
     """One training: the network, its rows, the settings, the random numbers, and who looks on."""
@@ -118,6 +151,7 @@ class Session:
     settings: Training
     generator: torch.Generator
     watch: Watch
+    tally: Tally = field(default_factory=Tally)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from simulators.acoustic.cavity import AcousticCavity
 from simulators.acoustic.grid import AcousticGrid
+from simulators.digital import RandomFeatures
 from simulators.microwave.metasurface_cavity import MetasurfaceCavity
 from simulators.optical.camera import Camera
 from simulators.optical.detection import OffAxisHolography, SaturableAbsorber
@@ -33,6 +34,7 @@ __all__ = [
     "OffAxisHolography",
     "PendulumNetwork",
     "PhaseSLM",
+    "RandomFeatures",
     "SaturableAbsorber",
     "ScatteringMedium",
 ]

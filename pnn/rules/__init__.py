@@ -2,18 +2,26 @@
 
 from typing import Any
 
+from pnn.rules.backward import BackwardRule
 from pnn.rules.base import Rule, RuleClass
 from pnn.rules.contrastive import ContrastiveRule
 from pnn.rules.forward_forward import ForwardForward
+from pnn.rules.ideal_backprop import IdealBackprop
+from pnn.rules.local import LocalRule
 from pnn.rules.mono_forward import MonoForward
+from pnn.rules.node_perturbation import NodePerturbation
 from pnn.rules.phyll import PhyLL
 from pnn.rules.readout import Readout
 
 __all__ = [
     "RULES",
+    "BackwardRule",
     "ContrastiveRule",
     "ForwardForward",
+    "IdealBackprop",
+    "LocalRule",
     "MonoForward",
+    "NodePerturbation",
     "PhyLL",
     "Readout",
     "Rule",
@@ -23,7 +31,15 @@ __all__ = [
 
 #: The rules by name.
 RULES: dict[str, type[Rule]] = {
-    rule.name: rule for rule in (PhyLL, ForwardForward, MonoForward, Readout)
+    rule.name: rule
+    for rule in (
+        PhyLL,
+        ForwardForward,
+        MonoForward,
+        Readout,
+        NodePerturbation,
+        IdealBackprop,
+    )
 }
 
 

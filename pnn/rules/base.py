@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from devices import Purpose
-from pnn import schedules
 from pnn.layer import CHUNK, PhysicalLayer, PhysicalNetwork, Weights
-from pnn.training import Session, Training, Watch
+from pnn.training import PARTS, Session, Training, Watch
 
 __all__ = ["Rule", "RuleClass"]
 
@@ -33,14 +32,11 @@ class RuleClass(Enum):
 
 
 class Rule(ABC):
-    """A rule that trains the digital part after each device from its measured answers.
+    """What every learning rule offers: its class, its cost, training and prediction.
 
-    A rule is written by four short methods on tensors: `start`, `gradients`, `hand_on` and
-    `scores`; the loops that encode, measure, descend and validate are in `pnn.schedules`. A rule
-    with a closed form writes `fit_layer` instead of `gradients`.
-
-    Features have the shape (rows, n_features), or for a rule with `hypotheses`
-    (rows, n_classes, n_features): every sample is measured under every label that it might have.
+    Rules that train what stands after the device, layer by layer, are subclasses of `LocalRule`;
+    rules that carry an error back through the layers, of `BackwardRule`; rules that search in a
+    few numbers, of `SearchRule`. A rule overrides what differs.
     """
 
     #: Name in configurations.
@@ -49,30 +45,36 @@ class Rule(ABC):
     rule_class: ClassVar[RuleClass] = RuleClass.OUTPUTS
     #: What it can learn: "classification", "regression".
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    #: What it can train (`pnn.training.PARTS`), and of that, what it trains unless told otherwise.
+    can_train: ClassVar[tuple[str, ...]] = ("readout",)
+    trains: ClassVar[tuple[str, ...]] = ("readout",)
     #: Whether a sample is driven once per label hypothesis.
     hypotheses: ClassVar[bool] = False
     #: Whether it stops early on validation rows.
     uses_validation: ClassVar[bool] = True
-    #: The weights that `gradients` gives gradients for.
+    #: Whether a drive is measured once and its answer serves all updates (layer-wise schedule).
+    measures_once: ClassVar[bool] = True
+    #: The layers' weights that are trained.
     trained: ClassVar[tuple[str, ...]] = ("W", "b")
 
     # -- what a rule writes --------------------------------------------------------------------
 
     @abstractmethod
-    def start(
-        self, n_features: int, width: int, n_classes: int, generator: torch.Generator
-    ) -> Weights:
-        """Return the weights before training."""
+    def learn(self, session: Session) -> None:
+        """Train the session's network; everything was checked."""
 
-    def gradients(
+    @abstractmethod
+    def estimate(
         self,
-        weights: Weights,
-        features: torch.Tensor,
-        targets: torch.Tensor,
-        generator: torch.Generator,
-    ) -> tuple[float, Weights]:
-        """Return the local loss of a batch and its gradients in closed form."""
-        raise TypeError(f"{self.name} has no gradients: it is fitted in closed form")
+        network: PhysicalNetwork,
+        settings: Training,
+        *,
+        n_train: int,
+        n_validation: int,
+        n_test: int,
+        n_classes: int,
+    ) -> dict[str, int]:
+        """Return the queries that training and testing will spend, at the most, by purpose."""
 
     @abstractmethod
     def hand_on(self, weights: Weights, features: torch.Tensor) -> torch.Tensor:
@@ -86,47 +88,37 @@ class Rule(ABC):
         """Join the scores of all layers into the network's; the sum unless overridden."""
         return torch.stack(scores).sum(dim=0)
 
-    def multiply_adds(self, n_features: int, width: int, n_classes: int) -> int:
-        """Digital multiply-adds of one layer for one prediction (of one sample)."""
-        rows = n_classes if self.hypotheses else 1
-        return rows * n_features * width
-
     # -- cost ----------------------------------------------------------------------------------
 
+    def multiply_adds(self, n_features: int, width: int, n_classes: int) -> int:
+        """Digital multiply-adds of one layer for one prediction (of one sample)."""
+        return self.rows_per_sample(n_classes) * n_features * width
+
     def rows_per_sample(self, n_classes: int) -> int:
-        """Return the queries per sample, layer and mask."""
+        """Return the queries per sample, layer and mask in a prediction."""
         return max(1, n_classes) if self.hypotheses else 1
 
-    def estimate(
-        self,
-        network: PhysicalNetwork,
-        settings: Training,
-        *,
-        n_train: int,
-        n_validation: int,
-        n_test: int,
-        n_classes: int,
-    ) -> dict[str, int]:
-        """Return the queries that training and testing will spend, at the most, by purpose."""
-        rows = [layer.encoder.masks * self.rows_per_sample(n_classes) for layer in network.layers]
-        first, rest, whole = rows[0], sum(rows[1:]), sum(rows)
-        train, validation = n_train * whole, 0
-        if settings.schedule == "joint":
-            train += n_train * rest * settings.epochs
-        if self.uses_validation:
-            validation = n_validation * whole * settings.checks
-            if settings.schedule == "layerwise":
-                # What is handed on to the next layer is measured once more.
-                validation += n_validation * (whole - (rows[-1] if rest else first))
-        return {"train": train, "validation": validation, "test": n_test * whole}
+    def rows_per_update(self, n_classes: int) -> int:
+        """Return the queries per sample, layer and mask of one update, if nothing is reused."""
+        return self.rows_per_sample(n_classes)
 
     # -- what the loops call -------------------------------------------------------------------
+
+    def parts(self, settings: Training) -> tuple[str, ...]:
+        """Return what is trained with these settings."""
+        return settings.train or self.trains
 
     def check(self, network: PhysicalNetwork, settings: Training, n_classes: int) -> None:
         """Raise `ValueError` if the rule cannot learn this task on these devices."""
         task = "classification" if n_classes else "regression"
         if task not in self.tasks:
             raise ValueError(f"rule {self.name!r} learns {', '.join(self.tasks)}, not {task}")
+        for part in self.parts(settings):
+            if part not in self.can_train:
+                raise ValueError(
+                    f"rule {self.name!r} cannot train the {part} ({PARTS[part]}); it can train "
+                    f"{', '.join(self.can_train)}"
+                )
         for device in network.devices:
             if device.spec.memory:
                 raise ValueError(
@@ -137,16 +129,25 @@ class Rule(ABC):
     def train(self, session: Session) -> None:
         """Train every layer of the session's network; checks before the first query."""
         self.check(session.network, session.settings, session.rows.n_classes)
-        schedules.SCHEDULES[session.settings.schedule](self, session)
+        self.learn(session)
 
-    def fit_layer(
-        self, session: Session, index: int, features: torch.Tensor, look: schedules.Look
-    ) -> None:
-        """Train layer `index` on features that were measured once.
+    def expand(
+        self, inputs: Array, n_classes: int, training: bool
+    ) -> tuple[Array, NDArray[np.int64] | None]:
+        """Return the rows that the first layer is driven with, and their label hypotheses.
 
-        `look()` measures the validation rows afresh and returns the metrics on them.
+        Every sample becomes as many neighbouring rows as it has views: one for each label under
+        `hypotheses`, else itself alone. A rule with other views, such as mixtures of samples,
+        overrides this together with `views`.
         """
-        schedules.descend(self, session, index, features, look)
+        n = self.views(n_classes, training)
+        if not self.hypotheses:
+            return inputs, None
+        return np.repeat(inputs, n, axis=0), np.tile(np.arange(n), len(inputs))
+
+    def views(self, n_classes: int, training: bool) -> int:
+        """Return how many rows `expand` makes of a sample."""
+        return self.rows_per_sample(n_classes)
 
     def measure(
         self,
@@ -159,26 +160,30 @@ class Rule(ABC):
         fit: bool = False,
         watch: Watch = Watch(),  # noqa: B008  (it has no state)
     ) -> torch.Tensor:
-        """Return the features of `inputs`; the first layer of a hypothesis rule asks each label.
+        """Return the features of `inputs`, (rows, n_features), or (rows, views, n_features).
 
+        The views are made for the first layer; later ones are handed a row for each of them.
         `fit` learns the encoder and the scaling of the features from these rows.
         """
-        ask = self.hypotheses and first
-        if fit:
-            layer.fit_encoder(inputs, n_classes if ask else 0)
+        training = purpose in ("train", "validation")
         labels = None
-        if ask:
-            labels = np.tile(np.arange(n_classes), len(inputs))
-            inputs = np.repeat(inputs, n_classes, axis=0)
+        if first:
+            if fit:
+                layer.fit_encoder(inputs, n_classes if self.hypotheses else 0)
+            inputs, labels = self.expand(inputs, n_classes, training)
+        elif fit:
+            layer.fit_encoder(inputs)
         progress = partial(watch.progress, f"measure ({purpose})")
         raw = layer.raw(inputs, labels, purpose=purpose, progress=progress)
         if fit:
             layer.fit_scaling(raw)
         features = layer.scaled(raw)
-        return features.reshape(-1, n_classes, layer.n_features) if self.hypotheses else features
+        views = self.views(n_classes, training)
+        has_views = self.hypotheses or self.views(n_classes, True) > 1
+        return features.reshape(-1, views, layer.n_features) if has_views else features
 
     def pass_on(self, layer: PhysicalLayer, features: torch.Tensor) -> Array:
-        """Return the inputs of the next layer, one row per row (and hypothesis)."""
+        """Return the inputs of the next layer, one row per row (and view)."""
         handed_on = self.hand_on(layer.weights, features)
         return handed_on.reshape(-1, handed_on.shape[-1]).numpy().astype(np.float64)
 

@@ -8,12 +8,12 @@ from typing import ClassVar, Literal
 import torch
 
 from pnn.layer import Weights
-from pnn.rules.base import Rule
+from pnn.rules.local import LocalRule
 
 __all__ = ["ContrastiveRule"]
 
 
-class ContrastiveRule(Rule):
+class ContrastiveRule(LocalRule):
     """Base of PhyLL and Forward-Forward: h = W f + b, a goodness g(h), and a loss on g.
 
     Every sample is measured under every label hypothesis; the hypothesis with the true label is

@@ -8,12 +8,12 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from pnn.layer import Weights
-from pnn.rules.base import Rule
+from pnn.rules.local import LocalRule
 
 __all__ = ["MonoForward"]
 
 
-class MonoForward(Rule):
+class MonoForward(LocalRule):
     """Local cross-entropy through a projection (Mono-Forward, arXiv:2501.09238).
 
     With a = relu(W f + b) and the layer's own projection M, the scores are G = a M; W, b and M

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from pnn.layer import PhysicalNetwork, Weights
-from pnn.rules.base import Rule
+from pnn.rules.local import LocalRule
 from pnn.schedules import Look
 from pnn.training import Session, Training
 
@@ -19,7 +19,7 @@ __all__ = ["Readout", "ridge"]
 Array = NDArray[np.float64]
 
 
-class Readout(Rule):
+class Readout(LocalRule):
     """Ridge regression with the strength chosen by generalised cross-validation.
 
     ``W = (F^T F + lambda I)^-1 F^T T`` about the means, as for extreme learning machines and
@@ -71,6 +71,8 @@ class Readout(Rule):
             "W": torch.from_numpy(weights.astype(np.float32)),
             "b": torch.from_numpy(offset.astype(np.float32)),
         }
+        n, m = sorted(features.shape)
+        session.tally.add(n * n * m + 10 * n**3)  # Gram matrix and its eigenvectors
         session.watch.epoch(layer=index, epoch=1, strength=strength)
         session.watch.checkpoint()
 

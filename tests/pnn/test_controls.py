@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from calibration import AffineMap
 from devices import DeviceSpec, FunctionDevice
-from pnn.controls import AffineStandIn, Bypass, RandomFeatures, fit_linear, stand_in
+from pnn.controls import AffineStandIn, Bypass, fit_linear, random_features, stand_in
 from pnn.layer import PhysicalLayer
 
 
@@ -73,10 +73,10 @@ def test_the_affine_stand_in_of_a_bent_device_is_its_best_fit():
 @pytest.mark.parametrize(("dtype", "width"), [("float32", 40), ("complex64", 80)])
 def test_random_features_are_as_wide_as_the_answers_and_cut_off_at_zero(dtype, width):
     made = spec(6, 40, output_dtype=dtype)
-    with RandomFeatures(made, 3) as device, RandomFeatures(made, 3) as same:
+    with random_features(made, 3) as device, random_features(made, 3) as same:
         answers = device.measure(u := drives(6, rows=400))
         np.testing.assert_array_equal(answers, same.measure(u))
-    with RandomFeatures(made, 4) as other:
+    with random_features(made, 4) as other:
         assert not np.array_equal(answers, other.measure(u))
     assert answers.shape == (400, width)
     assert answers.min() == 0
@@ -87,8 +87,8 @@ def test_random_features_are_as_wide_as_the_answers_and_cut_off_at_zero(dtype, w
 def test_random_features_do_not_depend_on_the_unit_of_the_drives():
     u = drives(6, low=0, high=1)
     with (
-        RandomFeatures(spec(6, 8, low=0.0, high=1.0), 0) as volts,
-        RandomFeatures(spec(6, 8, low=0.0, high=1000.0), 0) as millivolts,
+        random_features(spec(6, 8, low=0.0, high=1.0), 0) as volts,
+        random_features(spec(6, 8, low=0.0, high=1000.0), 0) as millivolts,
     ):
         np.testing.assert_allclose(volts.measure(u), millivolts.measure(1000 * u), atol=1e-12)
 

@@ -1,0 +1,87 @@
+"""Rules that train what stands after each device, layer by layer, from its answers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+
+from pnn import schedules
+from pnn.layer import PhysicalNetwork, Weights
+from pnn.rules.base import Rule
+from pnn.training import Session, Training
+
+__all__ = ["LocalRule"]
+
+
+class LocalRule(Rule):
+    """A rule that trains the digital part after each device from its measured answers.
+
+    A rule is written by four short methods on tensors: `start`, `gradients`, `hand_on` and
+    `scores`; the loops that encode, measure, descend and validate are in `pnn.schedules`. A rule
+    with a closed form writes `fit_layer` instead of `gradients`; one that learns something from
+    all layers at the end, such as a readout of all of them, writes `finish`.
+
+    Features have the shape (rows, n_features), or for a rule with `hypotheses`
+    (rows, n_classes, n_features): every sample is measured under every label that it might have.
+    """
+
+    @abstractmethod
+    def start(
+        self, n_features: int, width: int, n_classes: int, generator: torch.Generator
+    ) -> Weights:
+        """Return the weights before training."""
+
+    def gradients(
+        self,
+        weights: Weights,
+        features: torch.Tensor,
+        targets: torch.Tensor,
+        generator: torch.Generator,
+    ) -> tuple[float, Weights]:
+        """Return the local loss of a batch and its gradients in closed form."""
+        raise TypeError(f"{self.name} has no gradients: it is fitted in closed form")
+
+    def fit_layer(
+        self, session: Session, index: int, features: torch.Tensor, look: schedules.Look
+    ) -> None:
+        """Train layer `index` on features that were measured once.
+
+        `look()` measures the validation rows afresh and returns the metrics on them.
+        """
+        schedules.descend(self, session, index, features, look)
+
+    def finish(self, session: Session, features: list[torch.Tensor]) -> None:
+        """Learn from the training features of all layers, once these are trained.
+
+        `features` is empty in the joint schedule, which does not keep them.
+        """
+
+    def learn(self, session: Session) -> None:
+        """Train by the schedule of the settings."""
+        schedules.SCHEDULES[session.settings.schedule](self, session)
+
+    def estimate(
+        self,
+        network: PhysicalNetwork,
+        settings: Training,
+        *,
+        n_train: int,
+        n_validation: int,
+        n_test: int,
+        n_classes: int,
+    ) -> dict[str, int]:
+        """Return the queries that training and testing will spend, at the most, by purpose."""
+        masks = [layer.encoder.masks for layer in network.layers]
+        views = self.views(n_classes, True)
+        rest, whole = (views * sum(part) for part in (masks[1:], masks))
+        train, validation = n_train * whole, 0
+        if settings.schedule == "joint":
+            train += n_train * rest * settings.epochs
+        if self.uses_validation:
+            validation = n_validation * whole * settings.checks
+            if settings.schedule == "layerwise":
+                # What is handed on to the next layer is measured once more.
+                validation += n_validation * (whole - views * masks[-1] if rest else 0)
+        test = n_test * sum(masks) * self.rows_per_sample(n_classes)
+        return {"train": train, "validation": validation, "test": test}
