@@ -93,12 +93,15 @@ class Ledger:
         Rows that had to be driven again; these are not queries.
     joules : float
         Energy of the device, where its spec states the power.
+    conversion_joules : float
+        Energy of its converters, where its spec states that of one number.
     """
 
     queries: Counter[str] = field(default_factory=Counter)
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     retries: int = 0
     joules: float = 0.0
+    conversion_joules: float = 0.0
 
     @property
     def total(self) -> int:
@@ -113,4 +116,5 @@ class Ledger:
             | {"total": sum(self.seconds.values())},
             "retries": self.retries,
             "joules": self.joules,
+            "conversion_joules": self.conversion_joules,
         }

@@ -39,6 +39,8 @@ class DeviceSpec:
         How long one row takes, as far as known; used for estimates only (0: not known).
     watts : float or None
         Electrical power while measuring; joules are counted where it is given.
+    conversion_joules : float or None
+        Energy of converting one number of a drive or an answer, where it is known.
     max_batch : int or None
         Longest batch that the device takes in one go; longer ones are split.
     settle_s : float
@@ -67,6 +69,7 @@ class DeviceSpec:
     output_dtype: str = "float64"
     seconds_per_query: float = 0.0
     watts: float | None = None
+    conversion_joules: float | None = None
     max_batch: int | None = None
     settle_s: float = 0.0
     attempts: int = 1
@@ -82,7 +85,7 @@ class DeviceSpec:
             raise ValueError(
                 f"{self.name}: domain={self.domain!r} is not one of {', '.join(get_args(Domain))}"
             )
-        for field in ("seconds_per_query", "settle_s", "watts", "saturation"):
+        for field in ("seconds_per_query", "settle_s", "watts", "conversion_joules", "saturation"):
             value = getattr(self, field)
             if value is not None and not (
                 isinstance(value, (int, float, np.number)) and math.isfinite(value) and value >= 0

@@ -15,6 +15,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Table",
+    "described",
     "load_config",
     "presets",
     "read_toml",
@@ -25,7 +26,7 @@ __all__ = [
 Parts = Literal["encoder", "readout", "parameters"]
 T = TypeVar("T", bound=BaseModel)
 
-Controls = Literal["linear", "bypassed", "affine", "matched_digital"]
+Controls = Literal["linear", "bypassed", "affine", "matched_digital", "shuffled", "zeroed"]
 
 
 class ConfigError(ValueError):
@@ -78,8 +79,8 @@ class RuleTable(Table):
 
     name: str = Field(
         "auto",
-        description="`phyll`, `forward-forward`, `mono-forward` or `readout`; `auto` is `phyll` "
-        "for classes and `readout` for numbers.",
+        description="A learning rule (`pnn rules` lists them); `auto` is `phyll` for classes and "
+        "`readout` for numbers.",
     )
 
 
@@ -113,7 +114,8 @@ class RunTable(Table):
     seeds: int = Field(1, ge=1, le=1000, description="Seeds, counted up from the first.")
     test: float = Field(0.2, gt=0, lt=1, description="Share of the rows to test on.")
     controls: tuple[Controls, ...] = Field(
-        ("linear", "bypassed", "affine", "matched_digital"), description="Controls to run."
+        ("linear", "bypassed", "affine", "matched_digital", "shuffled", "zeroed"),
+        description="Controls to run.",
     )
     threads: int = Field(
         1,
@@ -121,7 +123,11 @@ class RunTable(Table):
         description="Threads of torch and BLAS. More help on a machine that does nothing else; "
         "beside another busy process they can slow a run down many times.",
     )
-    record: bool = Field(False, description="Whether every drive and answer goes into the file.")
+    record: bool | Literal["auto"] = Field(
+        "auto",
+        description="Whether every drive and answer goes into the file; `auto` is for devices "
+        "whose answers cannot be had again, which simulators' can.",
+    )
     out: str | None = Field(None, description="Run file; default: runs/NAME-TIME.h5.")
 
 
@@ -261,12 +267,18 @@ def reference() -> str:
         lines += ["", f"## {f'`[{name}]`' if name else 'Top level'}", ""]
         if name:
             lines += [f"{(model.__doc__ or '').strip()}", ""]
-        lines += ["| key | default | what |", "|---|---|---|"]
-        for key, field in model.model_fields.items():
-            if field.description is not None:
-                default = "required" if field.is_required() else f"`{_toml(field.default)}`"
-                lines.append(f"| `{key}` | {default} | {field.description} |")
+        lines += described(model)
     return "\n".join(lines) + "\n"
+
+
+def described(model: type[BaseModel]) -> list[str]:
+    """Return a table in Markdown, line by line, of the keys of a table and what they are."""
+    lines = ["| key | default | what |", "|---|---|---|"]
+    for key, field in model.model_fields.items():
+        if field.description is not None:
+            default = "required" if field.is_required() else f"`{_toml(field.default)}`"
+            lines.append(f"| `{field.alias or key}` | {default} | {field.description} |")
+    return lines
 
 
 _EXAMPLE = """

@@ -22,8 +22,11 @@ from simulators.digital import RandomFeatures
 
 __all__ = [
     "CONTROLS",
+    "SANITY",
     "AffineStandIn",
     "Bypass",
+    "Shuffled",
+    "Zeroed",
     "fit_linear",
     "random_features",
     "stand_in",
@@ -37,7 +40,13 @@ CONTROLS = {
     "bypassed": "the drive itself",
     "affine": "the device's affine map",
     "matched_digital": "random digital features of the same width",
+    "shuffled": "answers of the device to other drives, drawn at random",
+    "zeroed": "nothing at all",
 }
+
+#: Controls that show whether the figures can be believed: no better than chance, or something
+#: else than the answers has been learned from.
+SANITY = ("shuffled", "zeroed")
 
 
 class Bypass(Device):
@@ -79,6 +88,41 @@ class AffineStandIn(Device):
         return drives.to(matrix.dtype) @ matrix + offset
 
 
+class Shuffled(Device):
+    """Answers that were measured, but to other drives: any one of them for any drive."""
+
+    def __init__(self, spec: DeviceSpec, answers: Array, seed: int) -> None:
+        self.spec = replace(
+            _digital(spec, "shuffled"), n_outputs=spec.n_outputs, output_dtype=spec.output_dtype
+        )
+        self._answers, self._seed = answers, seed
+
+    def _open(self) -> None:
+        self._rng = np.random.default_rng(self._seed)
+
+    def _measure(self, drives: Array) -> Array:
+        return self._answers[self._rng.integers(len(self._answers), size=len(drives))]
+
+    def forward(self, drives: Any) -> Any:
+        """Return zeros, whose derivative is that of answers that do not depend on the drive."""
+        kind = torch.complex128 if self.spec.is_complex else torch.float64
+        return torch.zeros(len(drives), self.spec.n_outputs, dtype=kind) + 0 * drives.sum()
+
+
+class Zeroed(Bypass):
+    """No answer at all: zeros."""
+
+    def __init__(self, spec: DeviceSpec) -> None:
+        self.spec = _digital(spec, "zeroed")
+
+    def _measure(self, drives: Array) -> Array:
+        return np.zeros((len(drives), self.spec.n_outputs))
+
+    def forward(self, drives: Any) -> Any:
+        """Return zeros."""
+        return 0 * super().forward(drives)
+
+
 def random_features(spec: DeviceSpec, seed: int) -> RandomFeatures:
     """Return random digital features; a complex answer is matched by two of them."""
     return RandomFeatures(spec=_digital(spec, "matched_digital"), seed=seed)
@@ -91,6 +135,10 @@ def stand_in(name: str, layer: PhysicalLayer, seed: int) -> Device:
         return Bypass(spec)
     if name == "affine":
         return AffineStandIn(spec, *layer.affine.solve())
+    if name == "shuffled":
+        return Shuffled(spec, layer.sample, seed)
+    if name == "zeroed":
+        return Zeroed(spec)
     return random_features(spec, seed)
 
 

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from devices import Device, Purpose, build_device
 from pnn.data.split import split_rows
 from pnn.layer import PhysicalLayer, PhysicalNetwork
-from pnn.rules import Rule, make_rule
+from pnn.rules import RULES, Rule, make_rule
 from pnn.training import Rows, Session, Training, Watch, limit_threads
 
 __all__ = ["DeviceLike", "PhysicalClassifier", "PhysicalRegressor"]
@@ -35,6 +36,14 @@ DEFAULT_DEVICE = {
     "zero_order": 0.25,
     "ideal": True,
 }
+
+
+def _is_online(estimator: _PhysicalEstimator) -> bool:
+    rule = estimator.make_rule()
+    if not rule.online:
+        known = ", ".join(name for name, one in RULES.items() if one.online)
+        raise AttributeError(f"rule {rule.name!r} cannot learn from a stream; {known} can")
+    return True
 
 
 class _PhysicalEstimator(BaseEstimator):
@@ -172,31 +181,47 @@ class _PhysicalEstimator(BaseEstimator):
         groups: ArrayLike | None,
         watch: Watch | None,
     ) -> Self:
-        settings, rule = self.settings(), self.make_rule()
+        self._begin(X.shape[1], n_classes)
+        kept, held_out = self.validation_rows(targets, groups, self.seed_)
+        as_tensor = torch.from_numpy(targets)
+        rows = Rows(X[kept], as_tensor[kept], X[held_out], as_tensor[held_out], n_classes)
+        return self._learn(rows, watch)
+
+    def _begin(self, n_features: int, n_classes: int) -> None:
+        """Build the network, untrained."""
+        self.settings()
+        self.rule_, self.n_classes_ = self.make_rule(), n_classes
         random = check_random_state(self.random_state)
         self.seed_ = (
             int(self.random_state)
             if isinstance(self.random_state, (int, np.integer))
             else int(random.randint(2**31 - 1))
         )
-        self.network_ = self.build(X.shape[1], n_classes, self.seed_)
-        kept, held_out = self.validation_rows(targets, groups, self.seed_)
-        self.n_train_, self.n_validation_ = len(kept), len(held_out)
-        as_tensor = torch.from_numpy(targets)
-        rows = Rows(X[kept], as_tensor[kept], X[held_out], as_tensor[held_out], n_classes)
+        self.network_ = self.build(n_features, n_classes, self.seed_)
         self.history_: list[dict[str, Any]] = []
+        self.multiply_adds_ = 0
+
+    def _learn(self, rows: Rows, watch: Watch | None) -> Self:
+        """Train the network by these rows; one that is trained already goes on from there."""
+        self.n_train_, self.n_validation_ = len(rows.inputs), len(rows.validation_inputs)
         session = Session(
             self.network_,
             rows,
-            settings,
+            self.settings(),
             torch.Generator().manual_seed(self.seed_),
             _Historian(self.history_, watch or Watch()),
         )
-        self.rule_, self.n_classes_ = rule, n_classes
         with limit_threads(self.threads), self._opened():
-            rule.train(session)
-        self.multiply_adds_ = session.tally.multiply_adds
+            self.rule_.train(session)
+        self.multiply_adds_ += session.tally.multiply_adds
         return self
+
+    def _learn_more(self, X: NDArray[np.float64], targets: NDArray[Any], n_classes: int) -> Self:
+        """Train by the next rows of a stream; the first ones build the network."""
+        if not hasattr(self, "network_"):
+            self._begin(X.shape[1], n_classes)
+        as_tensor = torch.from_numpy(targets)
+        return self._learn(Rows(X, as_tensor, X[:0], as_tensor[:0], n_classes), None)
 
     def validation_rows(
         self, targets: NDArray[Any], groups: ArrayLike | None, seed: int
@@ -229,6 +254,26 @@ class _PhysicalEstimator(BaseEstimator):
             scores = self.rule_.predict(self.network_, rows, self.n_classes_, purpose)
         return cast("NDArray[np.float64]", scores.numpy())
 
+    def multiply_adds_per_row(self) -> int:
+        """Return the digital multiply-adds of one prediction, those of a stand-in included."""
+        rows = self.rule_.rows_per_sample(self.n_classes_)
+        return sum(
+            self.rule_.multiply_adds(layer.n_features, layer.width, self.n_classes_)
+            + rows * layer.encoder.masks * getattr(layer.device, "multiply_adds", 0)
+            + rows * layer.encoder.multiply_adds
+            for layer in self.network_.layers
+        )
+
+    def n_trained(self) -> int:
+        """Return the number of trained numbers: of readouts, encoders and device parameters."""
+        names = [f"weights.{name}" for name in self.rule_.trained]
+        return sum(
+            values.size
+            for layer in self.network_.layers
+            for name, values in layer.snapshot().items()
+            if name in names or not name.startswith("weights.")
+        )
+
     # -- keeping -------------------------------------------------------------------------------
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -254,8 +299,8 @@ class PhysicalClassifier(ClassifierMixin, _PhysicalEstimator):
         device serves all layers in turn. A `PhysicalNetwork` says layer by layer what the
         parameters from `layers` to `skip` say for all. None is an ideal scattering medium.
     rule : str or Rule
-        ``"phyll"``, ``"forward-forward"``, ``"mono-forward"`` or ``"readout"``; ``"auto"`` is
-        the first for classification and the last for regression.
+        A name of `pnn.rules.RULES`; ``"auto"`` is ``"phyll"`` for classification and
+        ``"readout"`` for regression.
     layers : int
         Physical layers.
     width : int
@@ -332,6 +377,36 @@ class PhysicalClassifier(ClassifierMixin, _PhysicalEstimator):
             )
         return self._fit(rows, codes.astype(np.int64), len(self.classes_), groups, watch)
 
+    @available_if(_is_online)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:
+        """Go on learning from the next rows of a stream, with a rule that is `online`.
+
+        Parameters
+        ----------
+        X, y : array_like
+            Rows, each measured once, and their labels.
+        classes : array_like, optional
+            All labels that the stream will have; needed in the first call alone.
+
+        Raises
+        ------
+        ValueError
+            If the data do not make sense, or have a label that is none of the classes.
+        """
+        first = not hasattr(self, "network_")
+        rows, labels = validate_data(self, X, y, reset=first, dtype=np.float64)
+        if first:
+            if classes is None:
+                raise ValueError("the first call of partial_fit needs all labels, as classes=")
+            self.classes_ = np.unique(np.asarray(classes))
+        unknown = np.setdiff1d(labels, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"labels {unknown.tolist()} are none of the classes {self.classes_.tolist()}"
+            )
+        codes = np.searchsorted(self.classes_, labels)
+        return self._learn_more(rows, codes, len(self.classes_))
+
     def decision_function(self, X: ArrayLike, purpose: Purpose = "test") -> NDArray[Any]:
         """Return scores, (rows, classes), or for two classes their difference, (rows,)."""
         scores = self._scores(X, purpose)
@@ -361,6 +436,13 @@ class PhysicalRegressor(RegressorMixin, _PhysicalEstimator):
         """Train on X, (rows, features), and numbers y, (rows,); see `PhysicalClassifier.fit`."""
         rows, values = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         return self._fit(rows, values.astype(np.float64), 0, groups, watch)
+
+    @available_if(_is_online)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Go on learning from the next rows of a stream; see `PhysicalClassifier.partial_fit`."""
+        first = not hasattr(self, "network_")
+        rows, values = validate_data(self, X, y, reset=first, dtype=np.float64, y_numeric=True)
+        return self._learn_more(rows, values.astype(np.float64), 0)
 
     def predict(self, X: ArrayLike, purpose: Purpose = "test") -> NDArray[Any]:
         """Return numbers, (rows,); the rows are measured now and counted under `purpose`."""

@@ -20,9 +20,13 @@ __all__ = ["PhysicalLayer", "PhysicalNetwork"]
 Array = NDArray[np.float64]
 Weights = dict[str, torch.Tensor]
 Progress = Callable[[int, int], None]
+Tap = Callable[[Array, NDArray[Any]], None]
 
 #: Samples per call of the device, so that answers do not pile up in double precision.
 CHUNK = 2048
+
+#: Training answers that a layer keeps, for the control ``shuffled``.
+SAMPLE = 256
 
 
 class PhysicalLayer:
@@ -52,6 +56,12 @@ class PhysicalLayer:
         The readout's parameters; what there is depends on the rule.
     trains_parameters : bool
         Whether the device's own parameters are trained as well, hence part of the state.
+    affine : AffineMap
+        The affine map that fits the training rows best, for the control ``affine``.
+    sample : ndarray of shape (rows, n_outputs)
+        The first training answers, for the control ``shuffled``.
+    tap : callable or None
+        Is shown the drives and answers of training rows, such as for fitting a twin.
     """
 
     def __init__(
@@ -73,6 +83,8 @@ class PhysicalLayer:
         self.weights: Weights = {}
         self.trains_parameters = False
         self.affine = AffineMap(device.spec.n_inputs, device.spec.n_outputs)
+        self.sample = np.empty((0, device.spec.n_outputs), device.spec.output_dtype)
+        self.tap: Tap | None = None
 
     def untrained(self) -> PhysicalLayer:
         """Return a layer like this one that has learned nothing, around the same device."""
@@ -106,17 +118,14 @@ class PhysicalLayer:
     ) -> NDArray[np.float32]:
         """Encode, drive and measure; return unscaled features, (rows, n_features).
 
-        Training rows also go into `affine`, the affine map that stands in for the device in a
-        control; this costs no queries. `progress` is called with (rows done, rows) as it goes.
+        `progress` is called with (rows done, rows) as it goes.
         """
         features = np.empty((len(inputs), self.n_features), np.float32)
         for start in range(0, len(inputs), CHUNK):
             part = slice(start, min(start + CHUNK, len(inputs)))
             hypotheses = None if labels is None else labels[part]
             drives = self.encoder.encode(inputs[part], hypotheses)
-            answers = self.device.measure(drives, purpose=purpose)
-            if purpose == "train":
-                self.affine.update(drives, answers)
+            answers = self.ask(drives, purpose)
             blocks = [answers.reshape(part.stop - start, -1)]
             if np.iscomplexobj(answers):
                 blocks = [blocks[0].real, blocks[0].imag]
@@ -125,6 +134,21 @@ class PhysicalLayer:
             np.concatenate(blocks, axis=1, out=features[part], casting="same_kind")
             progress(part.stop, len(inputs))
         return features
+
+    def ask(self, drives: Array, purpose: Purpose) -> NDArray[Any]:
+        """Drive legal rows, (rows, n_inputs), and return their answers, (rows, n_outputs).
+
+        Training rows are looked at by the way, which costs no queries: they go into `affine` and
+        `sample`, which controls need, and to the `tap`.
+        """
+        answers = self.device.measure(drives, purpose=purpose)
+        if purpose == "train":
+            self.affine.update(drives, answers)
+            if not len(self.sample):
+                self.sample = answers[:SAMPLE].copy()
+            if self.tap is not None:
+                self.tap(drives, answers)
+        return answers
 
     def fit_scaling(self, features: NDArray[np.float32]) -> Self:
         """Learn mean and scale of the features from training rows."""

@@ -10,10 +10,20 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from devices import PURPOSES
-from pnn.controls import CONTROLS
+from pnn.controls import CONTROLS, SANITY
 from pnn.result import Plan, Result
 
-__all__ = ["Gain", "gain", "gains", "plan_text", "result_text", "summary", "verdict"]
+__all__ = [
+    "Gain",
+    "doubts",
+    "duration",
+    "gain",
+    "gains",
+    "plan_text",
+    "result_text",
+    "summary",
+    "verdict",
+]
 
 CONFIDENCE = 0.95
 
@@ -74,6 +84,7 @@ def verdict(found: dict[str, Gain], unit: str = "points") -> str:
     affine map, does as well in the device's place, the detour through the device has added
     nothing, however well the digital part does.
     """
+    found = {name: g for name, g in found.items() if name not in SANITY}
     if not found:
         return "No controls were run: nothing can be said about what the device adds."
     scale = 100 if unit == "points" else 1
@@ -103,6 +114,26 @@ def verdict(found: dict[str, Gain], unit: str = "points") -> str:
     return text + "."
 
 
+def doubts(result: Result) -> list[str]:
+    """Say which sanity controls do better than chance, which is the most frequent class's share.
+
+    Without the answers of the device there is nothing to learn from: what is learned then comes
+    another way, such as a digital skip.
+    """
+    found = []
+    for name in [one for one in SANITY if one in result.config.run.controls]:
+        scores = np.array([seed.arms[name].score for seed in result.seeds])
+        rows = sum(len(seed.arms[name].merit) for seed in result.seeds)
+        chance, score = result.chance, float(scores.mean())
+        spread = max(chance * (1 - chance), 1 / rows) / rows
+        if score > chance + 4 * spread**0.5:
+            found.append(
+                f"with {CONTROLS[name]} in the device's place the score is still {score:.3f} "
+                f"(chance {chance:.3f}): something is learned around the device"
+            )
+    return found
+
+
 def summary(result: Result) -> dict[str, Any]:
     """Return the result as plain numbers; the keys are documented in the README."""
     seeds, name = result.seeds, _score_name(result)
@@ -123,6 +154,8 @@ def summary(result: Result) -> dict[str, Any]:
             for control, g in found.items()
         },
         "verdict": verdict(found, "points" if name == "accuracy" else "in R2"),
+        "chance": result.chance,
+        "doubts": doubts(result),
         "queries": {key: float(np.mean([q[key] for q in by_seed])) for key in by_seed[0]},
         "queries_by_seed": by_seed,
         "estimate": result.plan.queries,
@@ -153,15 +186,15 @@ def plan_text(plan: Plan, n_seeds: int) -> str:
     queries = ", ".join(f"{plan.queries[p]} {p}" for p in PURPOSES if plan.queries.get(p))
     times = f" x {n_seeds} seeds" if n_seeds > 1 else ""
     if plan.device_seconds is None:
-        duration = "the device does not state its seconds per query"
+        time = "the device does not state its seconds per query"
     else:
-        duration = f"about {_duration(plan.device_seconds)} on the device"
+        time = f"about {duration(plan.device_seconds)} on the device"
     lines = [
         f"device   {plan.device}",
         f"rule     {plan.rule} (class {plan.rule_class})",
         f"encoder  {'; then '.join(plan.encoders)}",
         f"rows     {', '.join(f'{n} {kind}' for kind, n in plan.rows.items())}",
-        f"queries  at most {plan.queries['total']} ({queries}){times}; {duration}",
+        f"queries  at most {plan.queries['total']} ({queries}){times}; {time}",
         *(f"note     {note}" for note in plan.notes),
     ]
     return "\n".join(lines)
@@ -211,10 +244,11 @@ def result_text(content: dict[str, Any]) -> str:
         *table,
         "",
         content["verdict"],
+        *(f"Beware: {doubt}." for doubt in content.get("doubts", ())),
         *([f"(Intervals are paired over {paired}.)"] if paired == "test rows" else []),
         "",
         f"queries  {content['queries']['total']:.0f} per seed: {queries}",
-        f"time     {_duration(content['seconds'])}, of which {_duration(content['device_seconds'])}"
+        f"time     {duration(content['seconds'])}, of which {duration(content['device_seconds'])}"
         " in the device",
         f"file     {content['run']}",
     ]
@@ -233,7 +267,8 @@ def _change(name: str, value: float) -> str:
     return f"{100 * value:+.2f}" if name == "accuracy" else f"{value:+.4f}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a length of time in words."""
     if seconds < 1:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 120:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pnn.config import Config
@@ -91,3 +92,10 @@ class Result:
     seeds: list[SeedResult]
     seconds: float
     path: Path
+
+    @property
+    def chance(self) -> float:
+        """Score of somebody who has seen the labels alone; 0 (in R2) for regression."""
+        if self.dataset.task == "regression":
+            return 0.0
+        return float(np.bincount(self.dataset.y).max() / len(self.dataset.y))

@@ -11,9 +11,11 @@ import typer
 
 from pnn.cli.bench import bench
 from pnn.cli.calibration import add_calibration
+from pnn.cli.compare import add_compare
 from pnn.cli.errors import EXIT_CODES, reported
 from pnn.cli.rig import rig as rig_verbs
 from pnn.cli.rig import rig_device
+from pnn.cli.sweep import sweep
 
 __all__ = ["app", "main"]
 
@@ -30,6 +32,8 @@ app.add_typer(log, name="log")
 app.add_typer(rig_verbs, name="rig")
 app.add_typer(bench, name="bench")
 add_calibration(app)
+app.command()(sweep)
+add_compare(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -60,9 +64,7 @@ def train(
         str | None, typer.Option(help="A rig file (rig.toml) instead of --device.")
     ] = None,
     mode: Annotated[str, typer.Option(help="With --rig: real, sim or replay.")] = "real",
-    rule: Annotated[
-        str | None, typer.Option(help="phyll, forward-forward, mono-forward or readout.")
-    ] = None,
+    rule: Annotated[str | None, typer.Option(help="Another rule; `pnn rules` lists them.")] = None,
     seed: Annotated[int | None, typer.Option(help="First seed.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
@@ -99,7 +101,9 @@ def train(
         if controls is False:
             changes["run"]["controls"] = ()
         elif controls:
-            changes["run"]["controls"] = ("linear", "bypassed", "affine", "matched_digital")
+            from pnn.controls import CONTROLS
+
+            changes["run"]["controls"] = tuple(CONTROLS)
         changes = {
             table: {key: value for key, value in keys.items() if value is not None}
             for table, keys in changes.items()

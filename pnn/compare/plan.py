@@ -1,0 +1,192 @@
+"""Which trainings a comparison consists of, and how each is fitted to its budget of queries."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pnn.build import make_estimator
+from pnn.compare.config import CompareConfig
+from pnn.config import Config
+from pnn.data import Dataset, split
+
+__all__ = ["Cell", "ComparePlan", "plan_comparison"]
+
+#: Fewer training rows than this many per class (or in all) are no training.
+FEWEST = 5
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training of a comparison.
+
+    Attributes
+    ----------
+    rule, device, budget, seed : int
+        Indices into the configuration's lists; the seed as it is.
+    rows : int
+        Training rows that the budget allows, those for validation included.
+    check_every, epochs : int
+        Settings that the budget allows.
+    queries : int
+        For training and validation, at the most.
+    """
+
+    rule: int
+    device: int
+    budget: int
+    seed: int
+    rows: int
+    check_every: int
+    epochs: int
+    queries: int
+
+
+@dataclass(frozen=True)
+class ComparePlan:
+    """All cells, and what cannot be done, with the reason.
+
+    Attributes
+    ----------
+    cells : tuple of Cell
+    refused : dict
+        Reasons by (rule, device).
+    queries : int
+        Of all cells, tests included, at the most.
+    device_seconds : float or None
+        From the devices' seconds per query; None where one states none.
+    joules : float or None
+        From the devices' power; None where one states none.
+    parallel : bool
+        Whether the devices are simulators, of which every process may have its own.
+    """
+
+    cells: tuple[Cell, ...]
+    refused: dict[tuple[int, int], str]
+    queries: int
+    device_seconds: float | None
+    joules: float | None
+    parallel: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for a record."""
+        content = asdict(self)
+        refused = [[*pair, reason] for pair, reason in self.refused.items()]
+        return content | {"refused": refused}
+
+
+def plan_comparison(config: CompareConfig, dataset: Dataset) -> ComparePlan:
+    """Check every pair of rule and device without driving, and fit it to the budgets.
+
+    Raises
+    ------
+    ValueError
+        If no pair can be trained.
+    """
+    cells, refused = [], {}
+    queries, seconds, joules, parallel = 0, 0.0, 0.0, True
+    known = [True, True]  # seconds, joules
+    seeds = range(config.run.seed, config.run.seed + config.run.seeds)
+    for r in range(len(config.rules)):
+        for d in range(len(config.devices)):
+            try:
+                pair = _Pair(config.config(r, d, config.run.seed), dataset)
+                found = [
+                    Cell(r, d, b, seed, *pair.within(budget))
+                    for seed in seeds
+                    for b, budget in enumerate(config.budgets)
+                ]
+            except ValueError as error:
+                refused[r, d] = str(error)
+                continue
+            cells += found
+            spent = sum(cell.queries + pair.n_test_queries for cell in found)
+            queries += spent
+            specs = [device.spec for device in pair.network.devices]
+            pace = max(spec.seconds_per_query for spec in specs)
+            watts = [spec.watts for spec in specs]
+            known[0] &= pace > 0
+            known[1] &= pace > 0 and None not in watts
+            seconds += pace * spent
+            joules += pace * spent * sum(w or 0.0 for w in watts)
+            parallel &= all(device.reproducible for device in pair.network.devices)
+    if not cells:
+        reasons = "\n".join(f"  {reason}" for reason in dict.fromkeys(refused.values()))
+        raise ValueError(f"{config.name}: no rule can be trained on any device:\n{reasons}")
+    # Seed by seed: a comparison that is stopped early has all rules for the first seeds.
+    cells.sort(key=lambda cell: (cell.seed, cell.budget, cell.device, cell.rule))
+    return ComparePlan(
+        tuple(cells),
+        refused,
+        queries,
+        seconds if known[0] else None,
+        joules if known[1] else None,
+        parallel,
+    )
+
+
+class _Pair:
+    """A rule with a device: its cost as a function of rows and settings."""
+
+    def __init__(self, config: Config, dataset: Dataset) -> None:
+        seed, n_classes = config.run.seed, len(dataset.classes)
+        self.estimator = make_estimator(
+            config, dataset.task, image=dataset.shape is not None, seed=seed
+        )
+        self.rule, self.n_classes = self.estimator.make_rule(), n_classes
+        train, test = split(dataset, seed, config.run.test)
+        self.n_rows, self.dataset, self.train = len(train), dataset, train
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.network = self.estimator.build(dataset.X.shape[1], n_classes, seed)
+            self.rule.check(self.network, self.estimator.settings(), n_classes)
+            labels = n_classes if self.rule.hypotheses else 0
+            self.network.layers[0].fit_encoder(dataset.X[train], labels)
+        self.n_test_queries = self._cost(self.n_rows, n_test=len(test))["test"]
+
+    def within(self, budget: int) -> tuple[int, int, int, int]:
+        """Return rows, check_every, epochs and queries of the best training that it pays for.
+
+        First the looks at validation rows become fewer, then the epochs, where these cost
+        queries, and then the rows.
+        """
+        epochs, check_every = self.estimator.epochs, self.estimator.check_every
+        fewest = FEWEST * max(1, self.n_classes)
+        rows = self.n_rows
+        while rows >= fewest:
+            for looks in range(-(-epochs // check_every), 0, -1):
+                every = max(check_every, -(-epochs // looks))
+                if self._queries(rows, every, epochs) <= budget:
+                    return rows, every, epochs, self._queries(rows, every, epochs)
+            if not self.rule.measures_once or self.estimator.schedule == "joint":
+                low, high = 0, epochs  # the most epochs with a single look that it pays for
+                while high - low > 1:
+                    middle = (low + high) // 2
+                    fits = self._queries(rows, middle, middle) <= budget
+                    low, high = (middle, high) if fits else (low, middle)
+                if low >= min(epochs, 5):
+                    return rows, low, low, self._queries(rows, low, low)
+            rows = min(rows - 1, int(rows * 0.9))
+        raise ValueError(
+            f"budget={budget} is too small for rule {self.rule.name!r}: {fewest} training rows "
+            f"cost {self._queries(fewest, epochs, epochs)} queries"
+        )
+
+    def _queries(self, rows: int, check_every: int, epochs: int) -> int:
+        cost = self._cost(rows, check_every=check_every, epochs=epochs)
+        return cost["train"] + cost["validation"]
+
+    def _cost(self, rows: int, *, n_test: int = 0, **settings: int) -> dict[str, int]:
+        chosen = self.estimator.__class__(**self.estimator.get_params(deep=False) | settings)
+        subset = self.train[:rows]
+        groups = None if self.dataset.groups is None else self.dataset.groups[subset]
+        kept, held_out = chosen.validation_rows(self.dataset.y[subset], groups, 0)
+        return self.rule.estimate(
+            self.network,
+            chosen.settings(),
+            n_train=len(kept),
+            n_validation=len(held_out),
+            n_test=n_test,
+            n_classes=self.n_classes,
+        )

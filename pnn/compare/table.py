@@ -1,0 +1,285 @@
+"""What a comparison says: one line per rule, device and budget, with spread and gain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.hdf5 import read_attributes, valid_rows
+from pnn.compare.config import CompareConfig
+from pnn.compare.run import KIND
+from pnn.config import validated
+from pnn.report import Gain, gain
+from pnn.rules import RULES
+
+__all__ = ["Comparison", "Line", "read_comparison", "table_text"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One rule on one device under one budget, over the seeds that are done.
+
+    Attributes
+    ----------
+    score, spread : float
+        Mean test accuracy (R2 for regression) and its standard deviation over seeds; nan where
+        there are none, or one.
+    gain : Gain or None
+        Over the linear model on the raw input, paired over seeds.
+    queries, seconds, device_seconds, joules, multiply_adds : float
+        Per seed: training and validation queries, wall time, time in the device, energy of
+        device, converters and (where its price is known) digital part, digital multiply-adds of
+        training.
+    error : str
+        Why there is no score.
+    """
+
+    rule: str
+    rule_class: str
+    device: str
+    budget: int
+    seeds: int
+    score: float
+    spread: float
+    gain: Gain | None
+    queries: float
+    seconds: float
+    device_seconds: float
+    joules: dict[str, float | None]
+    multiply_adds: float
+    error: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison read back from its file.
+
+    Attributes
+    ----------
+    name, dataset, score : str
+        `score` is "accuracy" or "r2".
+    lines : tuple of Line
+    linear : float
+        Mean score of the linear model on the raw input.
+    missing : int
+        Cells that are not done.
+    """
+
+    name: str
+    dataset: str
+    score: str
+    lines: tuple[Line, ...]
+    linear: float
+    missing: int
+    path: Path
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        lines = [
+            vars(line) | {"gain": None if line.gain is None else vars(line.gain)}
+            for line in self.lines
+        ]
+        return vars(self) | {"lines": lines, "path": str(self.path)}
+
+
+def read_comparison(path: str | Path) -> Comparison:
+    """Read the file of a comparison, finished or not.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    with h5py.File(path, "r") as file:
+        attributes = read_attributes(file)
+        if attributes.get("kind") != KIND:
+            raise ValueError(f"{path} is no comparison (`pnn compare`)")
+        config = validated(CompareConfig, attributes["config"], str(path))
+        cells = file["cells"][()]
+        results, n = file["results"], valid_rows(file["results"], "result") or 0
+        columns = {
+            name: results[name][:n] for name in results if name not in ("result", "test_row")
+        }
+        linear = np.nanmean(file["references/linear"][()], axis=1)
+    lines = []
+    refused = {(r, d): reason for r, d, reason in attributes["refused"]}
+    for r, rule in enumerate(config.rules):
+        for d, device in enumerate(config.devices):
+            for b, budget in enumerate(config.budgets):
+                of = (cells[columns["cell"]][:, :3] == (r, d, b)).all(axis=1)
+                chosen = {name: values[of] for name, values in columns.items()}
+                seeds = cells[chosen["cell"]][:, 3] - config.run.seed
+                reason = refused.get((r, d), "")
+                lines.append(
+                    _line(config, rule.label, r, device.label, budget, chosen, linear[seeds])
+                    if not reason
+                    else _empty(config, rule.label, r, device.label, budget, reason)
+                )
+    return Comparison(
+        name=config.name,
+        dataset=attributes["dataset"],
+        score="accuracy" if attributes["task"] == "classification" else "r2",
+        lines=tuple(lines),
+        linear=float(linear.mean()),
+        missing=len(cells) - n,
+        path=Path(path),
+    )
+
+
+def _line(
+    config: CompareConfig,
+    label: str,
+    rule: int,
+    device: str,
+    budget: int,
+    chosen: dict[str, Array],
+    linear: Array,
+) -> Line:
+    whole = np.flatnonzero(~np.isnan(chosen["merit"]).all(axis=1))
+    errors = [text.decode() for text in chosen["error"] if text]
+    if not len(whole):
+        return _empty(config, label, rule, device, budget, errors[0] if errors else "not done yet")
+    scores = np.nanmean(chosen["merit"][whole], axis=1)
+    means = {
+        name: float(np.mean(values[whole])) for name, values in chosen.items() if name in _MEAN
+    }
+    price = config.run.joules_per_multiply_add
+    digital = None if price is None else price * means["multiply_adds"]
+    inference = None if price is None else price * means["multiply_adds_per_row"]
+    return Line(
+        rule=label,
+        rule_class=_class_of(config, rule),
+        device=device,
+        budget=budget,
+        seeds=len(scores),
+        score=float(scores.mean()),
+        spread=float(scores.std(ddof=1)) if len(scores) > 1 else float("nan"),
+        gain=gain(scores, linear[whole], "seeds") if len(scores) > 1 else None,
+        queries=means["train"] + means["validation"],
+        seconds=means["seconds"],
+        device_seconds=means["device_seconds"],
+        joules={
+            "device": means["device_joules"] or None,
+            "conversion": means["conversion_joules"] or None,
+            "digital training": digital,
+            "digital inference, each row": inference,
+        },
+        multiply_adds=means["multiply_adds"],
+        error="; ".join(dict.fromkeys(errors)),
+    )
+
+
+_MEAN = (
+    "train",
+    "validation",
+    "seconds",
+    "device_seconds",
+    "device_joules",
+    "conversion_joules",
+    "multiply_adds",
+    "multiply_adds_per_row",
+)
+
+
+def _empty(
+    config: CompareConfig, label: str, rule: int, device: str, budget: int, error: str
+) -> Line:
+    nan = float("nan")
+    none: dict[str, float | None] = {}
+    return Line(
+        label,
+        _class_of(config, rule),
+        device,
+        budget,
+        0,
+        nan,
+        nan,
+        None,
+        nan,
+        nan,
+        nan,
+        none,
+        nan,
+        error,
+    )
+
+
+def _class_of(config: CompareConfig, rule: int) -> str:
+    entry = config.rules[rule].rule
+    name = entry["name"] if entry else ""
+    return RULES[name].rule_class.name if name in RULES else "?"
+
+
+def table_text(comparison: Comparison, *, markdown: bool = False) -> str:
+    """Return the table, best first within each device and budget; as Markdown if asked for."""
+    percent = comparison.score == "accuracy"
+    head = [
+        "rule",
+        "class",
+        "device",
+        "budget",
+        f"{comparison.score}{' %' if percent else ''}",
+        "gain over linear",
+        "queries",
+        "s",
+        "s in device",
+        "multiply-adds",
+    ]
+    rows = []
+    order = sorted(
+        comparison.lines,
+        key=lambda line: (line.device, line.budget, -np.nan_to_num(line.score, nan=-9.0)),
+    )
+    for line in order:
+        if not line.seeds:
+            rows.append([line.rule, line.rule_class, line.device, str(line.budget), "-", *[""] * 5])
+            continue
+        scale, digits = (100, 2) if percent else (1, 4)
+        spread = "" if np.isnan(line.spread) else f" +- {scale * line.spread:.{digits}f}"
+        gained = "" if line.gain is None else _interval(line.gain, scale, digits)
+        rows.append(
+            [
+                line.rule,
+                line.rule_class,
+                line.device,
+                str(line.budget),
+                f"{scale * line.score:.{digits}f}{spread}",
+                gained,
+                f"{line.queries:.0f}",
+                f"{line.seconds:.1f}",
+                f"{line.device_seconds:.2f}",
+                f"{line.multiply_adds:.1e}",
+            ]
+        )
+    notes = [
+        f"{line.rule} on {line.device}: {line.error}"
+        for line in order
+        if line.error and line.budget == order[0].budget
+    ]
+    if markdown:
+        body = [head, ["---"] * len(head), *rows]
+        text = "\n".join("| " + " | ".join(row) + " |" for row in body)
+    else:
+        widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+        text = "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in [head, *rows]
+        )
+    linear = 100 * comparison.linear if percent else comparison.linear
+    lines = [text, "", f"Linear model on the raw input: {linear:.2f}."]
+    if comparison.missing:
+        lines.append(f"{comparison.missing} trainings are not done yet.")
+    lines += [f"* {note}" if markdown else note for note in dict.fromkeys(notes)]
+    return "\n".join(lines)
+
+
+def _interval(found: Gain, scale: int, digits: int) -> str:
+    mean, low, high = (scale * value for value in (found.mean, found.low, found.high))
+    return f"{mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"

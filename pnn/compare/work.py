@@ -1,0 +1,119 @@
+"""Train and test one cell of a comparison, in this process or in another."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices import DeviceError
+from pnn.build import make_estimator
+from pnn.compare.config import CompareConfig
+from pnn.compare.plan import Cell
+from pnn.data import Dataset, split
+from pnn.training import limit_threads
+
+__all__ = ["Outcome", "prepare", "train_cell", "work"]
+
+_shared: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one cell gave; `error` says why it gave nothing.
+
+    Attributes
+    ----------
+    merit : ndarray of shape (test rows,)
+        1 for a right label and 0 for a wrong one; for regression 1 - error^2 / variance.
+    train, validation, test : int
+        Queries.
+    seconds, device_seconds, device_joules, conversion_joules : float
+        All of it, and what was spent in the device and its converters.
+    multiply_adds, multiply_adds_per_row : int
+        Digital, of the training and of one prediction.
+    """
+
+    merit: NDArray[np.float64]
+    train: int = 0
+    validation: int = 0
+    test: int = 0
+    seconds: float = 0.0
+    device_seconds: float = 0.0
+    device_joules: float = 0.0
+    conversion_joules: float = 0.0
+    multiply_adds: int = 0
+    multiply_adds_per_row: int = 0
+    error: str = ""
+
+
+def prepare(config: CompareConfig, dataset: Dataset) -> None:
+    """Take over what all cells share; each process does this once."""
+    # Ctrl-C is for the process that writes; it ends the others.
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _shared.update(config=config, dataset=dataset)
+
+
+def work(cell: Cell) -> Outcome:
+    """Train a cell in a process that was prepared."""
+    return train_cell(_shared["config"], _shared["dataset"], cell)
+
+
+def train_cell(config: CompareConfig, dataset: Dataset, cell: Cell) -> Outcome:
+    """Train and test one cell; a device that fails or a loss that diverges is an outcome, too."""
+    began = time.perf_counter()
+    single = config.config(cell.rule, cell.device, cell.seed).with_(
+        training={"epochs": cell.epochs, "check_every": cell.check_every}
+    )
+    train, test = split(dataset, cell.seed, config.run.test)
+    train = train[: cell.rows]
+    groups = None if dataset.groups is None else dataset.groups[train]
+    estimator = make_estimator(
+        single, dataset.task, image=dataset.shape is not None, seed=cell.seed
+    )
+    devices = estimator.build(dataset.X.shape[1], len(dataset.classes), cell.seed).devices
+    estimator.set_params(device=devices if len(devices) > 1 else devices[0])
+    truth, error = dataset.y[test], ""
+    merit: NDArray[np.float64] = np.full(len(test), np.nan)
+    per_row = 0
+    with warnings.catch_warnings(), limit_threads(1), contextlib.ExitStack() as stack:
+        warnings.simplefilter("ignore")  # the plan's business
+        try:
+            for device in devices:
+                stack.enter_context(device)
+            estimator.fit(dataset.X[train], dataset.y[train], groups)
+            predicted = estimator.predict(dataset.X[test])
+        except (DeviceError, FloatingPointError, ValueError) as failure:
+            error = f"{type(failure).__name__}: {failure}"
+        else:
+            merit = (
+                (predicted == truth).astype(np.float64)
+                if dataset.task == "classification"
+                else 1.0 - (predicted - truth) ** 2 / np.var(truth)
+            )
+            per_row = estimator.multiply_adds_per_row()
+    ledgers = [device.ledger for device in devices]
+
+    def spent(purpose: str) -> int:
+        return sum(ledger.queries[purpose] for ledger in ledgers)
+
+    return Outcome(
+        merit=merit,
+        train=spent("train"),
+        validation=spent("validation"),
+        test=spent("test"),
+        seconds=time.perf_counter() - began,
+        device_seconds=sum(sum(ledger.seconds.values()) for ledger in ledgers),
+        device_joules=sum(ledger.joules for ledger in ledgers),
+        conversion_joules=sum(ledger.conversion_joules for ledger in ledgers),
+        multiply_adds=getattr(estimator, "multiply_adds_", 0),
+        multiply_adds_per_row=per_row,
+        error=error,
+    )
