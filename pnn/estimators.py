@@ -211,7 +211,7 @@ class _PhysicalEstimator(BaseEstimator):
             torch.Generator().manual_seed(self.seed_),
             _Historian(self.history_, watch or Watch()),
         )
-        with limit_threads(self.threads), self._opened():
+        with limit_threads(self.threads), self.opened():
             self.rule_.train(session)
         self.multiply_adds_ += session.tally.multiply_adds
         return self
@@ -239,7 +239,7 @@ class _PhysicalEstimator(BaseEstimator):
         return split_rows(targets, groups, seed, self.validation, self._task)
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[None]:
+    def opened(self) -> Iterator[None]:
         """Open the devices that are closed, and close those again in every case."""
         with contextlib.ExitStack() as stack:
             for device in self.network_.devices:
@@ -250,7 +250,7 @@ class _PhysicalEstimator(BaseEstimator):
     def _scores(self, X: ArrayLike, purpose: Purpose) -> NDArray[np.float64]:
         check_is_fitted(self)
         rows = validate_data(self, X, reset=False, dtype=np.float64)
-        with limit_threads(self.threads), self._opened():
+        with limit_threads(self.threads), self.opened():
             scores = self.rule_.predict(self.network_, rows, self.n_classes_, purpose)
         return cast("NDArray[np.float64]", scores.numpy())
 

@@ -9,12 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from pnn.cli.analyse import analyse
 from pnn.cli.bench import bench
 from pnn.cli.calibration import add_calibration
 from pnn.cli.compare import add_compare
 from pnn.cli.errors import EXIT_CODES, reported
+from pnn.cli.log_import import import_recording
 from pnn.cli.rig import rig as rig_verbs
 from pnn.cli.rig import rig_device
+from pnn.cli.twin import twin
 from pnn.cli.sweep import sweep
 
 __all__ = ["app", "main"]
@@ -28,12 +31,15 @@ app = typer.Typer(
     epilog="Exit codes: " + "; ".join(f"{code} {text}" for code, text in EXIT_CODES.items()) + ".",
 )
 log = typer.Typer(no_args_is_help=True, help="Look at run files.")
+log.command("import")(import_recording)
 app.add_typer(log, name="log")
 app.add_typer(rig_verbs, name="rig")
 app.add_typer(bench, name="bench")
+app.add_typer(twin, name="twin")
 add_calibration(app)
 app.command()(sweep)
 add_compare(app)
+app.command()(analyse)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -56,7 +62,9 @@ def _root(
 
 @app.command()
 def train(
-    config: Annotated[str, typer.Argument(help="A preset (see `pnn presets`) or a TOML file.")],
+    config: Annotated[
+        str | None, typer.Argument(help="A preset (see `pnn presets`) or a TOML file.")
+    ] = None,
     device: Annotated[
         str | None, typer.Option(help="Another device: NAME?key=value&..., or a TOML file.")
     ] = None,
@@ -77,8 +85,20 @@ def train(
         typer.Option("--controls/--no-controls", help="Whether to run the controls."),
     ] = None,
     record: Annotated[
-        bool | None, typer.Option("--record", help="Keep every drive and answer in the run file.")
+        bool | None,
+        typer.Option(
+            "--record/--no-record",
+            help="Keep every drive and answer in the run file; by default those of a device that "
+            "cannot be had again, which a simulator's can.",
+        ),
     ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with a run that was broken off, from its file.")
+    ] = None,
+    accept: Annotated[
+        bool,
+        typer.Option("--accept", help="With --resume: although code, packages or devices differ."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and estimate; drive nothing.")
     ] = False,
@@ -86,12 +106,15 @@ def train(
 ) -> None:
     """Train through a device, test, and report with controls."""
     with reported():
+        from pnn import experiment
         from pnn.cli.progress import ProgressLine
+        from pnn.cli.resume import check_options, check_same, finished_summary
         from pnn.config import load_config
-        from pnn.experiment import load_data, plan, run
         from pnn.report import plan_text, result_text, summary
+        from pnn.run_file import config_of
 
-        settings = load_config(config)
+        check_options(config, resume, accept=accept, out=out)
+        settings = load_config(config) if config is not None else config_of(str(resume))
         if rig is not None:
             device = rig_device(rig, mode, device)
         changes: dict[str, Any] = {
@@ -118,8 +141,14 @@ def train(
         if device is not None:
             changes["device"] = device
         settings = settings.with_(**changes)
-        dataset = load_data(settings)
-        intended = plan(settings, dataset)
+        if resume is not None:
+            check_same(resume, config_of(resume), settings)
+            if (content := finished_summary(resume)) is not None:
+                print(f"nothing is missing: {resume} is complete", file=sys.stderr)
+                print(json.dumps(content) if as_json else result_text(content))
+                return
+        dataset = experiment.load_data(settings)
+        intended = experiment.plan(settings, dataset)
         print(plan_text(intended, settings.run.seeds), file=sys.stderr)
         if dry_run:
             if as_json:
@@ -130,7 +159,10 @@ def train(
         numbers = list(range(settings.run.seed, settings.run.seed + settings.run.seeds))
         line = ProgressLine(numbers, ["device", *settings.run.controls])
         try:
-            result = run(settings, dataset, line)
+            if resume is None:
+                result = experiment.run(settings, dataset, line)
+            else:
+                result = experiment.resume(resume, dataset, line, accept=accept)
         finally:
             line.close()
         content = summary(result)

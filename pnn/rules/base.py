@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from enum import Enum
 from functools import partial
 from typing import ClassVar
@@ -54,6 +55,8 @@ class Rule(ABC):
     uses_validation: ClassVar[bool] = True
     #: Whether a drive is measured once and its answer serves all updates (layer-wise schedule).
     measures_once: ClassVar[bool] = True
+    #: Whether it can go on learning from a stream, one call with new rows after the other.
+    online: ClassVar[bool] = False
     #: The layers' weights that are trained.
     trained: ClassVar[tuple[str, ...]] = ("W", "b")
 
@@ -187,17 +190,22 @@ class Rule(ABC):
         handed_on = self.hand_on(layer.weights, features)
         return handed_on.reshape(-1, handed_on.shape[-1]).numpy().astype(np.float64)
 
-    def predict(
+    def walk(
         self, network: PhysicalNetwork, inputs: Array, n_classes: int, purpose: Purpose
-    ) -> torch.Tensor:
-        """Measure `inputs` through all layers and return the network's scores."""
-        scores, z = [], inputs
+    ) -> Iterator[tuple[PhysicalLayer, torch.Tensor, torch.Tensor]]:
+        """Measure `inputs` layer by layer; give each layer, its features and its scores."""
+        z = inputs
         for i, layer in enumerate(network.layers):
             features = self.measure(layer, z, n_classes, purpose, first=i == 0)
             # In double precision: a row's scores do not depend on the rows measured beside it.
             exact = {key: value.double() for key, value in layer.weights.items()}
             parts = [self.scores(exact, part.double()) for part in torch.split(features, CHUNK)]
-            scores.append(torch.cat(parts))
+            yield layer, features, torch.cat(parts)
             if i + 1 < len(network.layers):
                 z = self.pass_on(layer, features)
-        return self.combine(scores)
+
+    def predict(
+        self, network: PhysicalNetwork, inputs: Array, n_classes: int, purpose: Purpose
+    ) -> torch.Tensor:
+        """Measure `inputs` through all layers and return the network's scores."""
+        return self.combine([s for _, _, s in self.walk(network, inputs, n_classes, purpose)])

@@ -1,0 +1,70 @@
+"""Sparsity, ensembles and per-layer accuracy of trained networks."""
+
+import json
+
+import numpy as np
+import pytest
+from black_boxes import BlackBox, digits
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from typer.testing import CliRunner
+
+from pnn import PhysicalClassifier
+from pnn.analysis import analyse, ensembles, hoyer
+from pnn.cli.main import app
+
+DATA = digits()
+
+
+def test_hoyer_is_one_for_a_single_unit_and_zero_for_even_rows():
+    np.testing.assert_allclose(hoyer([[0, 3, 0], [2, -2, 2], [0, 0, 0]]), [1, 0, 0], atol=1e-12)
+    assert hoyer([[3.0, 4.0]])[0] == pytest.approx((2**0.5 - 7 / 5) / (2**0.5 - 1))
+
+
+@given(arrays(float, (3, 5), elements=st.floats(-1e3, 1e3)), st.floats(1e-3, 1e3))
+def test_hoyer_stays_in_its_range_and_does_not_feel_the_scale(rows, factor):
+    found = hoyer(rows)
+    assert ((found >= -1e-9) & (found <= 1 + 1e-9)).all()
+    np.testing.assert_allclose(hoyer(factor * rows), found, atol=1e-6)
+
+
+def test_ensembles_find_the_units_that_were_made_for_a_class():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 100)
+    activity = rng.standard_normal((300, 6))
+    activity[labels == 1, 2] += 2
+    activity[labels == 2, 4:] += 2
+    found = ensembles(activity, labels)
+    assert [np.flatnonzero(row).tolist() for row in found] == [[], [2], [4, 5]]
+    assert not ensembles(activity, rng.permutation(labels)).any()
+
+
+@pytest.mark.parametrize("rule", ["phyll", "mono-forward", "readout"])
+@pytest.mark.filterwarnings("ignore::pnn.encoders.WidthWarning")
+def test_layers_of_a_trained_network_are_described(rule):
+    estimator = PhysicalClassifier(
+        BlackBox(19, 48), rule, layers=2, width=32, epochs=12, random_state=0
+    ).fit(DATA.X[:300], DATA.y[:300])
+    estimator.classes_ = np.array(["one", "three", "two"])
+    y = estimator.classes_[DATA.y[300:]]
+    first, second = analyse(estimator, DATA.X[300:], y)
+    assert second.accuracy_up_to == pytest.approx(
+        np.mean(estimator.predict(DATA.X[300:]) == y), abs=0.02
+    )
+    assert first.selective > 2 * first.selective_by_chance
+    assert 0 < first.sparsity < 1
+    assert len(first.ensemble_sizes) == 3
+
+
+def test_the_command_describes_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner()
+    options = ["--device", "sim:random-features?n_outputs=64", "--epochs", "4", "--no-controls"]
+    trained = runner.invoke(app, ["train", "digits-optical", *options, "--out", "run.h5"])
+    assert trained.exit_code == 0, trained.stderr
+    found = runner.invoke(app, ["analyse", "run.h5", "--json"])
+    assert found.exit_code == 0, found.stderr
+    (layer,) = json.loads(found.stdout)["layers"]
+    assert layer["accuracy"] == layer["accuracy_up_to"] > 0.5
+    assert "sparsity" in runner.invoke(app, ["analyse", "run.h5"]).stdout
