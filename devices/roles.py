@@ -21,6 +21,7 @@ __all__ = [
     "Monitor",
     "Record",
     "Source",
+    "TriggeredCamera",
     "VectorNetworkAnalyser",
 ]
 
@@ -142,6 +143,16 @@ class Camera(Instrument, Protocol):
 
     def grab(self, flush: int = 0) -> Array:
         """Throw away `flush` frames and return the next, (height, width)."""
+
+
+@runtime_checkable
+class TriggeredCamera(Camera, Protocol):
+    """A camera that can wait for a trigger line: each `arm` is for one frame."""
+
+    triggered: bool
+
+    def arm(self) -> None:
+        """Get ready for a trigger; the next `grab` returns the frame that it starts."""
 
 
 @runtime_checkable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ from devices import (
     ShortTransfer,
 )
 from devices.rigs import RigConfig, build_rig, instruments, load_rig
+from devices.rigs.optical import OpticalRig
+from devices.rigs.waveform import WaveformRig
 
 __all__ = ["check_rig", "check_text"]
 
@@ -66,7 +69,9 @@ def check_rig(path: str | Path, *, rows: int = 8, seed: int = 0) -> dict[str, An
         question), or ``error`` and ``advice``; ``rig``: ``ok``, ``seconds_per_row``,
         ``repeatability`` (standard deviation of repeats over the rms of the answers),
         ``response`` (rms change between two rows, over the same), ``saturated`` (share of rows),
-        ``advice``; None where it was not tried.
+        ``advice``; ``timing``: of a waveform rig ``settle_s``, ``time_constant_s``,
+        ``settle_samples`` (the least), of an optical one ``stale_frames``; ``notes``: what it
+        says about the rig file; None where it was not tried.
 
     Raises
     ------
@@ -102,6 +107,7 @@ def check_text(result: dict[str, Any]) -> str:
             f"{100 * whole['repeatability']:.2g} %, answer changes by "
             f"{100 * whole['response']:.3g} % with the drive"
         )
+        lines += [f"  note: {text}" for text in whole["notes"]]
         lines += [f"  try: {text}" for text in whole["advice"]]
     lines.append("all is well" if result["ok"] else "something is wrong, see above")
     return "\n".join(lines)
@@ -148,6 +154,7 @@ def _rig(config: RigConfig, rows: int, seed: int) -> dict[str, Any]:
             first = device.acquire(np.repeat(drives[:1], rows, axis=0), purpose="calibration")
             seconds = (time.perf_counter() - began) / rows
             second = device.measure(drives[1:], purpose="calibration")
+            timing, notes = _timing(device, drives[0], rows)
     except (DeviceError, ImportError, OSError) as error:
         return {"ok": False, "error": str(error), "advice": _advice(error)}
     repeats = first.outputs
@@ -156,6 +163,8 @@ def _rig(config: RigConfig, rows: int, seed: int) -> dict[str, Any]:
     response = float(np.sqrt(np.mean(np.abs(second[0] - repeats.mean(axis=0)) ** 2))) / level
     saturated = float(np.mean(first.flags & Flag.SATURATED > 0))
     advice = []
+    if timing.get("stale_frames", 0) > timing.get("flush_frames", 0):
+        advice.append(notes.pop())  # answers are those of rows before: that explains what follows
     if not np.isfinite(repeats).all():
         advice.append("there are answers that are no numbers: check what is connected")
     if response <= _RESPONSE * spread:
@@ -169,7 +178,50 @@ def _rig(config: RigConfig, rows: int, seed: int) -> dict[str, Any]:
         "response": response,
         "saturated": saturated,
         "advice": advice,
+        "timing": timing,
+        "notes": notes,
     }
+
+
+def _timing(device: Device, drive: NDArray[Any], repeats: int) -> tuple[dict[str, Any], list[str]]:
+    """Measure how long a rig takes to settle, and say what that means for its file."""
+    try:
+        if isinstance(device, WaveformRig):
+            return _transient(device, drive, repeats)
+        if isinstance(device, OpticalRig) and not device.triggered:
+            stale, flushed = device.stale_frames(), device.flush_frames
+            said = f"{stale} frames after a change are old: flush_frames = {stale}"
+            return {"stale_frames": stale, "flush_frames": flushed}, [
+                f"{said}; the file has {flushed}" + (", which is too few" * (flushed < stale))
+            ]
+    except ValueError as error:  # it cannot be measured with these settings
+        return {}, [str(error)]
+    return {}, []
+
+
+def _transient(
+    device: WaveformRig, drive: NDArray[Any], repeats: int
+) -> tuple[dict[str, Any], list[str]]:
+    found = device.transient(drive, repeats=repeats)
+    if not math.isfinite(found.settle_s):
+        return {"settle_s": None}, [
+            f"after settle_samples = {device.settle_samples} there is still a transient, of a "
+            "shape that tells nothing: raise it many times over, and check again"
+        ]
+    need = math.ceil(found.settle_s * device.sample_rate_hz - 1e-6)
+    note = (
+        f"{100 * found.tolerance:g} % of the transient are left after {found.settle_s:.4g} s: "
+        f"ring_down_s = {found.settle_s:.4g}, settle_samples of at least {need}; the file has "
+        f"{device.settle_samples}"
+    )
+    if not found.settled:
+        note += "; this is beyond what was heard: raise settle_samples and check again"
+    return {
+        "settle_s": found.settle_s,
+        "time_constant_s": found.time_constant_s if found.time_constant_s > 0 else None,
+        "settle_samples": need,
+        "settled": found.settled,
+    }, [note]
 
 
 def _drives(device: Device, seed: int) -> NDArray[Any]:

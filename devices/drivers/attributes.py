@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.checks import number
-from devices.device import Device
 from devices.drivers.recipe import Recipe
 from devices.errors import DeviceError
-from devices.spec import DeviceSpec
+from devices.extras import require
 
-__all__ = ["AttributeDevice", "AttributeInstrument", "as_list"]
+__all__ = ["AttributeInstrument", "AttributeModulator", "AttributeMonitor"]
 
 
 class AttributeInstrument(Recipe):
@@ -35,7 +34,14 @@ class AttributeInstrument(Recipe):
         What is set to switch it on and off.
     name : str
         What messages call it.
+
+    Attributes
+    ----------
+    package : str
+        What has to be installed, by the extra of that name.
     """
+
+    package: str
 
     def __init__(
         self,
@@ -79,6 +85,7 @@ class AttributeInstrument(Recipe):
     def connect(self) -> Self:
         """Open the instrument, where only its class was given, and change nothing."""
         if self._instrument is None:
+            require(self.package, self.package)
             module, _, name = self._given.rpartition(":")
             try:
                 kind = getattr(importlib.import_module(module), name)
@@ -146,67 +153,61 @@ class AttributeInstrument(Recipe):
         )
 
 
-class AttributeDevice(Device):
-    """Base of the adapters that make another package's instrument a device.
-
-    Each input is set, then after ``settle_s`` each output is read.
+class AttributeModulator(AttributeInstrument):
+    """What is set by name, as the role `Modulator`.
 
     Parameters
     ----------
-    port : AttributeInstrument
-        The adapter.
-    inputs, outputs : sequence of str
-        Names of what is set and read.
-    n_outputs : int or None
-        Width of an answer, where an output is an array.
-    low, high : float or sequence of float
-        Limits of the inputs.
+    instrument, address
+        See `AttributeInstrument`.
+    inputs : sequence of str
+        Names, one for each element.
     settle_s : float
-        Wait between setting and reading, in s.
-    **spec
-        Other fields of `DeviceSpec`.
+        Time that they take to settle.
+    **options
+        As `AttributeInstrument`.
     """
 
     def __init__(
         self,
-        port: AttributeInstrument,
+        instrument: Any,
+        address: str = "",
         *,
         inputs: Sequence[str],
-        outputs: Sequence[str],
-        n_outputs: int | None = None,
-        low: float | Sequence[float] = 0.0,
-        high: float | Sequence[float] = 1.0,
         settle_s: float = 0.0,
-        **spec: Any,
+        **options: Any,
     ) -> None:
-        self._port, self._inputs, self._outputs = port, list(inputs), list(outputs)
-        number(port.name, "settle_s", settle_s, 0.0)
-        self.spec = DeviceSpec(
-            name=port.name,
-            n_inputs=len(self._inputs),
-            n_outputs=n_outputs or len(self._outputs),
-            low=low if isinstance(low, (int, float)) else tuple(low),
-            high=high if isinstance(high, (int, float)) else tuple(high),
-            settle_s=settle_s,
-            **spec,
-        )
+        super().__init__(instrument, address, **options)
+        self._inputs = list(inputs)
+        self.settle_s = number(self.name, "settle_s", settle_s, 0.0)
+        self.n_elements = len(self._inputs)
 
-    def _open(self) -> None:
-        self._port.open()
-
-    def _close(self) -> None:
-        self._port.close()
-
-    def _safe(self) -> None:
-        self._port.off()
-
-    def _drive(self, drives: NDArray[Any]) -> None:
-        self._port.write_all(self._inputs, drives[0])
-
-    def _measure(self, drives: NDArray[Any]) -> NDArray[Any]:
-        return self._port.read_all(self._outputs)[None]
+    def set(self, values: NDArray[Any]) -> None:
+        """Set each of them."""
+        self.write_all(self._inputs, np.asarray(values))
 
 
-def as_list(names: str | Sequence[str]) -> list[str]:
-    """Return one name as a list, and several as they are: a device's text cannot tell."""
-    return [names] if isinstance(names, str) else list(names)
+class AttributeMonitor(AttributeInstrument):
+    """What is read by name, as the role `Monitor`.
+
+    Parameters
+    ----------
+    instrument, address
+        See `AttributeInstrument`.
+    output : str
+        The name.
+    unit : str
+        Its SI unit.
+    **options
+        As `AttributeInstrument`.
+    """
+
+    def __init__(
+        self, instrument: Any, address: str = "", *, output: str, unit: str = "1", **options: Any
+    ) -> None:
+        super().__init__(instrument, address, **options)
+        self._output, self.unit = output, unit
+
+    def read(self) -> float:
+        """Read it."""
+        return float(self._checked(self.get, self._output))

@@ -88,19 +88,39 @@ class CallableCamera(Callables):
         Height and width.
     full_scale : float
         The value of a saturated pixel.
+    exposure_s : float or None
+        What the functions work with, where it is known; compared with the modulator's period.
+    arm : callable or str, optional
+        Gets ready for a hardware trigger; `grab` then returns the frame that it starts, or raises
+        TimeoutError.
     **life
         Functions ``open``, ``close``, ``on``, ``off``, ``hold``, and the ``name``.
     """
 
     def __init__(
-        self, grab: Function | str, *, shape: Sequence[int], full_scale: float, **life: Any
+        self,
+        grab: Function | str,
+        *,
+        shape: Sequence[int],
+        full_scale: float,
+        exposure_s: float | None = None,
+        arm: Function | str | None = None,
+        **life: Any,
     ) -> None:
         super().__init__(**{"name": "camera"} | life)
         height, width = shape
         self.shape = (int(height), int(width))
         self.full_scale = number(self.name, "full_scale", full_scale, 0.0, above=True)
-        self.exposure_s = 0.0
+        self.exposure_s = exposure_s
+        if exposure_s is not None:
+            number(self.name, "exposure_s", exposure_s, 0.0, above=True)
+        self.triggered = arm is not None
+        self._life["arm"] = arm
         self._grab = grab
+
+    def arm(self) -> None:
+        """Call the function `arm`."""
+        self._call("arm")
 
     def grab(self, flush: int = 0) -> NDArray[Any]:
         """Call the function `flush` times, and once more for the frame."""

@@ -22,9 +22,17 @@ class Recipe:
 
     def __repr__(self) -> str:
         args, kwargs = self._recipe
-        shown = [*map(repr, args), *(f"{key}={value!r}" for key, value in kwargs.items())]
+        shown = [
+            *map(repr, args),
+            *(f"{key}={_open(key, value)!r}" for key, value in kwargs.items()),
+        ]
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
 def _again(cls: type[Recipe], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recipe:
     return cls(*args, **kwargs)
+
+
+def _open(key: str, value: Any) -> Any:
+    """Return what may be shown: a recipe goes into records, and a token into none."""
+    return "***" if key == "token" and not str(value).startswith("env:") else value

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.checks import number, whole
+from devices.drivers.callables import resolved
 from devices.drivers.recipe import Recipe
 from devices.errors import DeviceError, LimitError
 from devices.extras import require
@@ -32,12 +33,14 @@ class _Hardware(Recipe):
     def open(self) -> Self:
         """Make the hardware's object, where only its class or a function was named."""
         if self.hardware is None:
-            require("slmsuite", "slm")
-            if ".py:" in self._given:
-                make: Callable[..., Any] = load_function(self._given)
-            else:
-                module, _, attribute = self._given.rpartition(":")
-                make = getattr(importlib.import_module(module), attribute)
+            module, _, attribute = self._given.rpartition(":")
+            if module.partition(".")[0] == "slmsuite":
+                require("slmsuite", "slm")
+            make: Callable[..., Any] = (
+                load_function(self._given, fresh=False)  # a modulator and a camera may share it
+                if module.endswith(".py")
+                else getattr(importlib.import_module(module), attribute)
+            )
             try:
                 self.hardware = make(**self._options)
             except Exception as error:  # every vendor's driver has errors of its own
@@ -153,7 +156,7 @@ class Slm(_Hardware):
 
 
 class SlmCamera(_Hardware):
-    """A camera of slmsuite with everything that is automatic switched off; a `Camera`.
+    """A camera of slmsuite; a `Camera`. What is named in `fixed` stays so for the run.
 
     Parameters
     ----------
@@ -163,6 +166,11 @@ class SlmCamera(_Hardware):
         Arguments for a class or a function.
     exposure_s : float or None
         Set at opening, and compared with what the camera took.
+    fixed : mapping of str to float
+        Gain, gamma, black level and what else the hardware has by methods ``set_NAME`` and
+        ``get_NAME`` or by an attribute; set at opening and read back.
+    arm : str or callable, optional
+        Function of the hardware's object that gets it ready for a hardware trigger.
     region : (int, int, int, int) or None
         First row, rows, first column, columns of the frame that are used.
     name : str
@@ -175,11 +183,16 @@ class SlmCamera(_Hardware):
         *,
         options: Mapping[str, Any] | None = None,
         exposure_s: float | None = None,
+        fixed: Mapping[str, float] | None = None,
+        arm: Callable[[Any], object] | str | None = None,
         region: Sequence[int] | None = None,
         name: str = "camera",
     ) -> None:
         super().__init__(hardware, options, name)
         self.exposure_s = exposure_s
+        self._fixed = dict(fixed or {})
+        self._read_back: dict[str, float] = {}
+        self._arm, self.triggered = arm, arm is not None
         self._region = (
             None if region is None else tuple(whole(name, "region", v, 0) for v in region)
         )
@@ -199,13 +212,34 @@ class SlmCamera(_Hardware):
                 )
             self.shape = (rows, columns)
         self.full_scale = float(2 ** int(self.hardware.bitdepth) - 1)
-        if self.exposure_s is not None:
-            self.hardware.set_exposure(self.exposure_s)
-            there = float(self.hardware.get_exposure())
-            if not math.isclose(there, self.exposure_s, rel_tol=0.01):
-                raise DeviceError(
-                    f"{self.name}: exposure_s={self.exposure_s:g} was set, the camera has {there:g}"
-                )
+        wanted = ({} if self.exposure_s is None else {"exposure": self.exposure_s}) | self._fixed
+        self._read_back = {key: self._set(key, value) for key, value in wanted.items()}
+        if hasattr(self.hardware, "get_exposure"):
+            self.exposure_s = float(self.hardware.get_exposure())
+
+    def _set(self, key: str, value: float) -> float:
+        """Set something of the hardware and return what it says that it has."""
+        setter = getattr(self.hardware, f"set_{key}", None)
+        if setter is None and not hasattr(self.hardware, key):
+            raise DeviceError(f"{self.name}: {self.identity} has no setting {key!r}")
+        if setter is not None:
+            setter(value)
+        else:
+            setattr(self.hardware, key, value)
+        getter = getattr(self.hardware, f"get_{key}", lambda: getattr(self.hardware, key, value))
+        there = float(getter())
+        if not math.isclose(there, value, rel_tol=0.01, abs_tol=1e-9):
+            raise DeviceError(f"{self.name}: {key}={value:g} was set, the camera has {there:g}")
+        return there
+
+    def settings(self) -> dict[str, Any]:
+        """Return the identity, and what was set as read back."""
+        return super().settings() | self._read_back
+
+    def arm(self) -> None:
+        """Call the function `arm` with the hardware's object."""
+        if self._arm is not None:
+            resolved(self._arm)(self.hardware)
 
     def grab(self, flush: int = 0) -> NDArray[Any]:
         """Throw away `flush` frames, which may show what was there before; return the next."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from devices.device import Device
 from devices.registry import build_device
+from devices.replay import Replay
 from devices.rigs.catalogue import DRIVERS, RIGS
 from devices.rigs.config import RigConfig, build, call, load_rig
 from devices.safety import all_off
@@ -24,7 +25,8 @@ def open_rig(path: str | Path, mode: Mode = "real") -> Device:
     path : path
         A ``rig.toml``.
     mode : {"real", "sim", "replay"}
-        The instruments, the simulator named in ``[sim]``, or the recording in ``[replay]``.
+        The instruments, the simulator named in ``[sim]``, or the recording in ``[replay]``: its
+        ``path`` (from the rig file's folder), and the other arguments of `Replay`.
 
     Raises
     ------
@@ -46,10 +48,15 @@ def build_rig(path: str | Path, mode: Mode = "real") -> Device:
     config = load_rig(path)
     if mode in ("sim", "replay"):
         table = dict(getattr(config, mode))
+        if mode == "replay" and "path" in table:
+            found: Device = call(
+                config, "[replay]", Replay, table | {"path": config.path.parent / table["path"]}
+            )
+            return found
         if "device" not in table:
             raise ValueError(
-                f"rig file {config.path}: mode={mode!r} needs a table [{mode}] with a key device, "
-                "such as 'sim:acoustic-cavity?seed=0' or 'replay?path=run.h5'"
+                f"rig file {config.path}: mode={mode!r} needs a table [{mode}] with "
+                + ("device = 'sim:...'" if mode == "sim" else "path = 'recording.h5'")
             )
         return build_device(table["device"])
     if mode != "real":

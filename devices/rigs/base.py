@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -131,14 +131,9 @@ class Rig(Device):
 
     def _acquire(self, drives: Array, purpose: Purpose) -> Measurement:
         with self._lock:
-            if (left := self._warm_at - time.monotonic()) > 0:
-                _log.info("%s: warming up for %.0f s", self.spec.name, left)
-                time.sleep(left)
+            self._warm_up()
             self._check(drives)
-            if self._is_off:  # after a row that failed: what was switched off would answer nothing
-                for one in self._opened.values():
-                    one.on()
-                self._is_off = False
+            self._switch_on()
             self._row_flags = []
             readings = {name: float(one.read()) for name, one in self.monitors.items()}
             measured = super()._acquire(drives, purpose)
@@ -146,6 +141,33 @@ class Rig(Device):
             if self._row_flags:
                 flags |= np.concatenate(self._row_flags)
             return replace(measured, flags=flags, readings=readings)
+
+    @contextmanager
+    def _calibrating(self, queries: int) -> Iterator[None]:
+        """Guard what is driven by another way than `acquire`, and count it as calibration."""
+        with self._lock:
+            if not self._opened:
+                raise DeviceError(f"{self.spec.name} is not open; use it as `with device:`")
+            self._warm_up()
+            self._switch_on()
+            self._row_flags = []
+            try:
+                yield
+            except BaseException:
+                self._safe()
+                raise
+            self._ledger.queries["calibration"] += queries
+
+    def _warm_up(self) -> None:
+        if (left := self._warm_at - time.monotonic()) > 0:
+            _log.info("%s: warming up for %.0f s", self.spec.name, left)
+            time.sleep(left)
+
+    def _switch_on(self) -> None:
+        if self._is_off:  # after a row that failed: what was switched off would answer nothing
+            for one in self._opened.values():
+                one.on()
+            self._is_off = False
 
     def _flag(self, n_rows: int, **events: Any) -> None:
         """Report, at the end of a `_measure` that worked, which rows were SATURATED or CLIPPED.

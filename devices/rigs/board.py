@@ -21,6 +21,7 @@ __all__ = ["BoardRig"]
 Array = NDArray[Any]
 
 _RAMP_STEP_S = 0.002  # time of one question and answer, that a ramp to rest is planned with
+_MOST_STEPS = 10_000
 
 
 class BoardRig(Rig):
@@ -43,7 +44,8 @@ class BoardRig(Rig):
         How often one row is tried.
     limits, instruments, monitors, warm_up_s, name
         See `Rig`. With ``slew_v_per_s`` the way from row to row is checked with the settling
-        time as its step, and the outputs are ramped down before they are switched off.
+        time as its step, the outputs are ramped down before they are switched off, and rows are
+        handed over one by one: whatever fails, the board is at this row or at the one before.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class BoardRig(Rig):
         number(name, "low_v", low_v, -1e3, 1e3)
         number(name, "high_v", high_v, low_v, 1e3, above=True)
         row_s = (board.settle_us + 10 * n_outputs * board.conversions) * 1e-6
+        rows = whole(name, "max_batch", max_batch, 1, 100_000)
         self.spec = DeviceSpec(
             name=name,
             n_inputs=n_inputs,
@@ -79,7 +82,7 @@ class BoardRig(Rig):
             input_unit="V",
             output_unit="V",
             seconds_per_query=row_s,
-            max_batch=whole(name, "max_batch", max_batch, 1, 100_000),
+            max_batch=rows if limits is None or limits.slew_v_per_s is None else 1,
             attempts=attempts,
         )
         self._board = board
@@ -182,9 +185,14 @@ class BoardRig(Rig):
         if slew is None or self._now is None or facts is None:
             return
         largest = float(np.abs(self._now).max()) * self.limits.amplifier_gain
-        count = int(np.ceil(largest / (slew * _RAMP_STEP_S)))
-        for share in np.arange(min(count, 10_000) - 1, 0, -1) / max(count, 1):
+        if not largest:
+            return
+        count = min(int(np.ceil(largest / (slew * _RAMP_STEP_S))), _MOST_STEPS)
+        pause = max(_RAMP_STEP_S, largest / slew / count)
+        # From the last row itself on: if it was lost, the board is at the one before, from which
+        # this step was allowed.
+        for share in np.arange(count, 0, -1) / count:
             codes = np.full(facts.n_dac, facts.rest)
             codes[: self.spec.n_inputs] = self._board.codes_of(self._now * share)
             self._board.write(codes)
-            time.sleep(_RAMP_STEP_S)
+            time.sleep(pause)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +15,7 @@ from devices.checks import number, one_of, whole
 from devices.errors import DeviceError, LimitError, ReplyTimeout
 from devices.rigs.base import Rig
 from devices.rigs.signals import SignalMaker, SignalReader
+from devices.rigs.transient import Transient, find_transient
 from devices.roles import Digitizer, Record, Source
 from devices.safety import LabLimits
 from devices.spec import DeviceSpec
@@ -57,10 +60,14 @@ class WaveformRig(Rig):
         Analysed samples of the generator; tones lie on whole bins of it.
     settle_samples : int
         Played before the window, for the transient to die away: calibrate it.
+    ring_down_s : float or None
+        How long what carries the wave swings in and dies away, by `transient`. Where it is given,
+        a shorter `settle_samples` (of tones), and several rows in one upload that follow each
+        other faster, are errors.
     lead_samples, ramp_samples : int
-        Silence before and behind a row; rise of the signal at its start. Several rows in one
-        upload need a silence in which what carries the wave comes to rest, or a row hears the
-        end of the one before it.
+        Silence before and behind a row; rise of the signal at its start. From the end of a row to
+        the window of the next in the same upload there are twice the silence and
+        `settle_samples`.
     volts_per_input : float
         Amplitude in V, at the generator, of a full input.
     full_scale_v : float or None
@@ -84,6 +91,11 @@ class WaveformRig(Rig):
     monitors, warm_up_s, name
         See `Rig`.
 
+    Attributes
+    ----------
+    full_scale_v, sample_rate_hz, settle_samples
+        As they are used.
+
     Raises
     ------
     ValueError
@@ -105,6 +117,7 @@ class WaveformRig(Rig):
         band_hz: Sequence[float] = (200.0, 1200.0),
         window_samples: int = 1024,
         settle_samples: int = 1024,
+        ring_down_s: float | None = None,
         lead_samples: int = 16,
         ramp_samples: int = 0,
         volts_per_input: float = 0.05,
@@ -152,7 +165,10 @@ class WaveformRig(Rig):
         self.full_scale_v = number(
             name, "full_scale_v", worst if full_scale_v is None else full_scale_v, 0.0, above=True
         )
+        self.sample_rate_hz, self.settle_samples = self._maker.rate_hz, self._maker.settle
         self._row_s = self._maker.row_samples / sample_rate_hz
+        if ring_down_s is not None:
+            self._dies_away(name, number(name, "ring_down_s", ring_down_s, 0.0, 3600.0))
         self.spec = DeviceSpec(
             name=name,
             n_inputs=n_inputs,
@@ -172,6 +188,24 @@ class WaveformRig(Rig):
             monitors,
             warm_up_s,
         )
+
+    def _dies_away(self, name: str, ring_down_s: float) -> None:
+        """Check that no window holds what is left of a transient, or of the row before."""
+        maker = self._maker
+        need = math.ceil(ring_down_s * maker.rate_hz - 1e-9)
+        if self._reader.kind == "tones" and maker.settle < need:
+            raise ValueError(
+                f"{name}: settle_samples={maker.settle} is shorter than ring_down_s="
+                f"{ring_down_s:g}, at this rate {need} samples: the window would hold the transient"
+            )
+        gap = 2 * maker.lead + maker.settle
+        if self._rows > 1 and gap < need:
+            raise ValueError(
+                f"{name}: with rows_per_shot={self._rows} the window of a row begins {gap} samples "
+                f"(2 lead_samples + settle_samples) after the row before it, ring_down_s="
+                f"{ring_down_s:g} is {need}: it would hear that row. Raise lead_samples to "
+                f"{math.ceil((need - maker.settle) / 2)}, or use rows_per_shot=1"
+            )
 
     def waveforms(self, drives: Any) -> Array:
         """Return what would be played, (n_rows, n_channels, n_samples) in V; drives nothing."""
@@ -284,16 +318,48 @@ class WaveformRig(Rig):
         """
         rows, peaks, clipped = self.spec.check_drives(drives), [], []
         self._check(rows)
-        with self._lock:
+        with self._calibrating(len(rows)):
             for start in range(0, len(rows), self._rows):
-                part = rows[start : start + self._rows]
-                volts, _ = self._checked(part)
-                try:
-                    records = self._play(volts)
-                except BaseException:
-                    self._safe()
-                    raise
-                self._ledger.queries["calibration"] += len(part)
+                volts, _ = self._checked(rows[start : start + self._rows])
+                records = self._play(volts)
                 peaks += [np.abs(record.volts).max(axis=1) for record in records]
                 clipped += [record.clipped.any(axis=1) for record in records]
         return np.max(peaks, axis=0), np.any(clipped, axis=0)
+
+    def transient(self, drive: Any, *, tolerance: float = 0.01, repeats: int = 8) -> Transient:
+        """Drive one row and measure how long it swings in; for calibration.
+
+        Parameters
+        ----------
+        drive : array_like of shape (n_inputs,)
+            A row with much in it; counted as calibration, `repeats` times.
+        tolerance : float
+            What may be left of the transient, as a share of the steady signal.
+        repeats : int
+            Records that are averaged, against noise.
+
+        Returns
+        -------
+        Transient
+            Its ``settle_s`` is what to give as ``ring_down_s``; times `sample_rate_hz` it is the
+            least that `settle_samples` should be.
+
+        Raises
+        ------
+        ValueError
+            If `settle_samples` is too short to see anything.
+        """
+        number(self.spec.name, "tolerance", tolerance, 0.0, 1.0, above=True, below=True)
+        whole(self.spec.name, "repeats", repeats, 1, 10_000)
+        row = self.spec.check_drives(np.reshape(drive, (1, -1)))
+        self._check(row)
+        volts, _ = self._checked(row)
+        with self._calibrating(repeats):
+            records = [self._play(volts)[0] for _ in range(repeats)]
+        mean = replace(records[0], volts=np.mean([one.volts for one in records], axis=0))
+        maker = self._maker
+        start_s = self._delay_s + maker.lead / maker.rate_hz
+        played_s = (maker.settle + maker.window) / maker.rate_hz
+        return find_transient(
+            mean, start_s, maker.window / maker.rate_hz, start_s + played_s, tolerance
+        )

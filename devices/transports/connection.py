@@ -177,16 +177,20 @@ class Connection:
         self.link.open()
         was, self._mending = self._mending, True
         try:
+            if secret := self.settings.secret:
+                self._send(b"TOKEN " + secret.encode() + b"\n", self._soon())
             self._handshake()
-        except BaseException:
+        except BaseException as error:
             self.link.close()
+            if self.settings.token and isinstance(error, LinkDown):
+                raise LinkDown(f"{error}; is the token right?") from error
             raise
         finally:
             self._mending = was
 
     def _handshake(self) -> None:
         settings = self.settings
-        until = time.monotonic() + settings.deadline_s
+        until = self._soon()
         if settings.hello is not None:
             self.identity = settings.hello(cast("Transport", self), until)
         elif settings.identify:
@@ -204,6 +208,9 @@ class Connection:
             )
 
     # -- small parts ---------------------------------------------------------------------------
+
+    def _soon(self) -> float:
+        return time.monotonic() + self.settings.deadline_s
 
     def _send(self, data: bytes, until: float) -> None:
         try:

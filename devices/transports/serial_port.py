@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import select
 import time
 from typing import Any
@@ -112,8 +113,8 @@ class SerialLink(StreamLink):
     def _wait(self, wait_s: float) -> bool:
         port, end = self._opened(), time.monotonic() + wait_s
         try:
-            if hasattr(port, "fileno"):  # POSIX, and socket:// anywhere
-                return bool(select.select([port.fileno()], [], [], wait_s)[0])
+            if (handle := _handle(port)) is not None:
+                return bool(select.select([handle], [], [], wait_s)[0])
             while not port.in_waiting:
                 if time.monotonic() >= end:
                     return False
@@ -126,3 +127,11 @@ class SerialLink(StreamLink):
         if self._port is None:
             raise LinkDown(f"{self.address} is not connected")
         return self._port
+
+
+def _handle(port: Any) -> int | None:
+    """Return what `select` can wait for: of POSIX, and of socket:// anywhere; not of COM ports."""
+    try:
+        return int(port.fileno())
+    except io.UnsupportedOperation:  # every port has the method, by its base class
+        return None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class LinkSettings:
         Longest time to get in step.
     quiet_s : float
         Silence that ends the draining.
+    token : str
+        Said before all else, as the line ``TOKEN <token>``, to a virtual bench on another
+        machine. ``env:NAME`` takes it from an environment variable, so that no file has it.
     hello, resync : callable, optional
         Replace the handshake (returns the identity) and the echo, for protocols of frames.
 
@@ -67,6 +71,7 @@ class LinkSettings:
     backoff_s: float = 0.1
     resync_s: float = 5.0
     quiet_s: float = 0.02
+    token: str = field(default="", repr=False)
     hello: Callable[[Transport, float], str] | None = None
     resync: Callable[[Transport, float], None] | None = None
 
@@ -77,6 +82,8 @@ class LinkSettings:
                 object.__setattr__(self, name, value.encode("ascii"))
         if not self.read_end:
             raise ValueError("read_end is empty; a line needs a termination, usually \\n")
+        if not isinstance(self.token, str) or not self.token.isprintable() or " " in self.token:
+            raise ValueError("token must be a text of printable characters without spaces")
         for name in (*_POSITIVE, "backoff_s"):
             value = getattr(self, name)
             good = isinstance(value, (int, float)) and math.isfinite(value) and value >= 0
@@ -90,3 +97,19 @@ class LinkSettings:
             re.compile(self.idn)
         except re.error as error:
             raise ValueError(f"idn={self.idn!r} is no regular expression: {error}") from error
+
+    @property
+    def secret(self) -> str:
+        """The token itself, wherever it stands.
+
+        Raises
+        ------
+        ValueError
+            If there is no such environment variable.
+        """
+        where, colon, name = self.token.partition(":")
+        if where != "env" or not colon:
+            return self.token
+        if not os.environ.get(name):
+            raise ValueError(f"token={self.token!r}: the environment variable {name} is not set")
+        return os.environ[name]

@@ -89,8 +89,8 @@ class VisaLink(Link):
         # Reading exactly as many bytes as asked for is what is wanted here, not worth a warning.
         full = require("pyvisa", "visa").constants.StatusCode.success_max_count_read
         self._resource.visalib.issue_warning_on.discard(full)
-        self._set_nodelay()
         plain = self._plain_socket()
+        self._set_nodelay(plain)
         if plain is not None and self._want_direct:
             self._socket = SocketLink(self.address, 0)
             self._socket.address = self.address
@@ -205,7 +205,10 @@ class VisaLink(Link):
         self._resource.set_visa_attribute(attribute.termchar_enabled, end is not None)
         self._end = end
 
-    def _set_nodelay(self) -> None:
+    def _set_nodelay(self, plain: socket.socket | None) -> None:
+        if plain is not None:  # pyvisa-py takes the attribute below and does nothing
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return
         attribute = require("pyvisa", "visa").constants.ResourceAttribute
         try:
             self._resource.set_visa_attribute(attribute.tcpip_nodelay, True)

@@ -16,6 +16,8 @@ from pnn.cli.errors import reported
 
 __all__ = ["bench"]
 
+_TOKEN = "PNN_BENCH_TOKEN"  # environment variable
+
 bench = typer.Typer(no_args_is_help=True, help="Rehearse a rig with virtual instruments.")
 
 
@@ -42,9 +44,7 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen on; beyond this machine, a token is needed.")
     ] = "127.0.0.1",
-    token: Annotated[
-        str, typer.Option(envvar="PNN_BENCH_TOKEN", help="What a client must say first.")
-    ] = "",
+    token: Annotated[str, typer.Option(envvar=_TOKEN, help="What a client must say first.")] = "",
     pty: Annotated[
         bool, typer.Option("--pty", help="Serial instruments on pseudo-terminals.")
     ] = False,
@@ -75,7 +75,9 @@ def serve(
             if write is not None:
                 from simulators.bench.rig_file import with_addresses
 
-                with_addresses(rig, write, addresses)
+                # The file says where the token stands, not what it is.
+                said = f"env:{_TOKEN}" if token else ""
+                with_addresses(rig, write, addresses, token=said)
             if as_json:
                 written = None if write is None else str(write)
                 print(json.dumps({"addresses": addresses, "rig": written}), flush=True)

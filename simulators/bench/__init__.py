@@ -8,6 +8,7 @@ from simulators.bench.link import Instrument, Link
 from simulators.bench.modulator import Modulator
 from simulators.bench.nanovna import NanoVna
 from simulators.bench.network_analyser import NetworkAnalyser
+from simulators.bench.optical_table import OpticalTable
 from simulators.bench.oscilloscope import Oscilloscope
 from simulators.bench.rig_file import with_addresses
 from simulators.bench.scpi import ScpiInstrument
@@ -27,6 +28,7 @@ __all__ = [
     "Modulator",
     "NanoVna",
     "NetworkAnalyser",
+    "OpticalTable",
     "Oscilloscope",
     "PtyServer",
     "ScpiInstrument",

@@ -20,7 +20,7 @@ from simulators.bench.server import PtyServer, Server, TcpServer
 
 __all__ = ["Bench"]
 
-_OPTICAL = "; optical rigs are rehearsed with slmsuite's own simulated modulator and camera"
+_OPTICAL = "; modulators and cameras have no wire: an OpticalTable is theirs, in the rig's process"
 
 
 class Bench:

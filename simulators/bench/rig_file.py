@@ -12,11 +12,15 @@ from pathlib import Path
 __all__ = ["with_addresses"]
 
 _TABLE = re.compile(r"\s*\[\s*instruments\s*\.\s*(?:\"([^\"]+)\"|'([^']+)'|([\w-]+))\s*\]")
-_ADDRESS = re.compile(r"\s*address\s*=")
+_ADDRESS = re.compile(r"\s*(address|token)\s*=")
 
 
-def with_addresses(source: str | Path, target: str | Path, addresses: Mapping[str, str]) -> None:
+def with_addresses(
+    source: str | Path, target: str | Path, addresses: Mapping[str, str], *, token: str = ""
+) -> None:
     """Copy a rig file; each ``[instruments.NAME]`` gets its address from `addresses`.
+
+    Where a `token` is given, it gets that too: ``env:NAME`` for an environment variable.
 
     Raises
     ------
@@ -34,6 +38,7 @@ def with_addresses(source: str | Path, target: str | Path, addresses: Mapping[st
             if here in addresses:
                 # JSON's strings are TOML's.
                 lines.append(f"address = {json.dumps(addresses[here])}")
+                lines += [f"token = {json.dumps(token)}"] if token else []
         elif not (here in addresses and _ADDRESS.match(line)):
             lines.append(line)
     text = "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from devices import DeviceError, LimitError
+from devices import DeviceError, InstrumentError, LimitError
 from devices.drivers.callable_capture import CallableCamera
 from devices.drivers.callables import CallableModulator, Callables
 from devices.rigs.optical import OpticalRig
@@ -107,6 +107,18 @@ def test_one_that_fails_does_not_keep_the_others_on_and_each_is_logged(caplog):
         "modulator: off failed: modulator is gone",
         "laser: off",
     ]
+
+
+def test_one_that_refuses_once_is_asked_again():
+    calls = []
+
+    def off():
+        calls.append("off")
+        if len(calls) == 1:
+            raise InstrumentError(-221, "Settings conflict, of the command before")
+
+    assert all_off({"generator": Callables(name="generator", off=off)}) == [("generator", None)]
+    assert calls == ["off", "off"]
 
 
 def optical(calls, **options):

@@ -88,6 +88,28 @@ def test_a_rig_is_opened_from_its_file_and_simulated_from_the_same(folder):
         np.testing.assert_allclose(device.measure(drives), np.tanh(0.25))
 
 
+def test_one_script_runs_in_all_three_modes_and_the_replay_gives_what_was_measured(folder):
+    from devices import Recorded
+
+    def script(device):
+        return device.measure(np.linspace(0, 0.25, 12).reshape(3, 4))
+
+    path = folder / "rig.toml"
+    with Recorded(build_rig(path), folder / "recording.h5") as device:
+        measured = script(device)
+    path.write_text(RIG + '[replay]\npath = "recording.h5"\n')
+    with open_rig(path, mode="replay") as device:
+        np.testing.assert_array_equal(script(device), measured)
+        assert device.spec.domain == "tones"
+        with pytest.raises(DeviceError, match="nearest"):
+            device.measure(np.full((1, 4), 0.24))
+    with open_rig(path, mode="sim") as device:
+        assert script(device).shape == measured.shape
+    path.write_text(RIG + '[replay]\npath = "recording.h5"\ntolerant = 1\n')
+    with pytest.raises(ValueError, match=r"\[replay\].*tolerant.*its keys are group"):
+        open_rig(path, mode="replay")
+
+
 def test_a_rig_is_a_named_device(folder):
     with open_device(f"rig?path={folder / 'rig.toml'}&mode=sim") as device:
         assert device.spec.name == "tanh"
@@ -128,7 +150,7 @@ def test_a_rig_without_an_instrument_for_a_role_says_which_drivers_can(folder):
 
 
 def test_modes_that_are_not_described_say_what_to_write(folder):
-    with pytest.raises(ValueError, match=r"\[replay\] with a key device"):
+    with pytest.raises(ValueError, match=r"\[replay\] with path = 'recording.h5'"):
         build_rig(folder / "rig.toml", mode="replay")
     with pytest.raises(ValueError, match="mode='virtual'"):
         build_rig(folder / "rig.toml", mode="virtual")
@@ -242,7 +264,10 @@ def test_nothing_heavy_is_imported_until_it_is_used():
 
 @pytest.mark.parametrize(
     ("module", "address", "extra"),
-    [("pyvisa", "TCPIP::h::1::SOCKET", "visa"), ("serial", "serial://nowhere", "serial")],
+    [
+        ("pyvisa", "TCPIP::h::1::SOCKET", "visa"),
+        ("serial", "serial://nowhere", "serial"),
+    ],
 )
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     monkeypatch, module, address, extra
@@ -253,3 +278,31 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     monkeypatch.setattr(visa, "_managers", {})
     with pytest.raises(ImportError, match=rf"pnn-toolkit\[{extra}\]"):
         make_transport(address).open()
+
+
+@pytest.mark.parametrize(
+    ("module", "driver", "options", "extra"),
+    [
+        ("pymeasure", "pymeasure-monitor", {"instrument": "pymeasure.x:Y", "output": "z"}, ""),
+        ("qcodes", "qcodes-monitor", {"instrument": "my.drivers:Y", "output": "z"}, ""),
+        ("slmsuite", "slm", {"hardware": "slmsuite.hardware:X", "grid": [2, 2]}, "slm"),
+        ("cobs.cobs", "board", {"address": "loop:nobody"}, "serial"),
+    ],
+)
+def test_a_missing_package_of_a_driver_is_named_when_it_is_opened(
+    monkeypatch, module, driver, options, extra
+):
+    from devices.transports import loop
+
+    class Silent:
+        def write(self, data):
+            pass
+
+        def read(self, timeout_s):
+            return b""
+
+    monkeypatch.setitem(loop._peers, "nobody", Silent())
+    made = DRIVERS[driver].load()(**options)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf"pnn-toolkit\[{extra or module}\]"):
+        made.open()

@@ -231,6 +231,29 @@ def test_a_closed_transport_says_so():
         transport.query("VAL? 1")
 
 
+def test_a_port_that_the_system_cannot_wait_for_is_looked_at_again_and_again():
+    """As COM ports on Windows, which have the method `fileno` and refuse it."""
+    import io
+
+    from devices.transports.serial_port import SerialLink
+
+    class ComPort(io.RawIOBase):
+        def __init__(self):
+            self.ready = time.monotonic() + 0.05
+
+        @property
+        def in_waiting(self):
+            return 3 * (time.monotonic() > self.ready)
+
+        def read(self, size):
+            return b"1;\n" if self.in_waiting else b""
+
+    link = SerialLink("COM3")
+    link._port = ComPort()
+    assert not link.waiting()
+    assert link.read_line(b"\n", 1.0, time.monotonic() + 2.0) == b"1;\n"
+
+
 def test_written_blocks_carry_their_length():
     peer = SmallInstrument()
     with served("loop", peer) as transport:

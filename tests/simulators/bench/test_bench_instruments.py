@@ -242,7 +242,7 @@ class TestModulator:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rig": {"kind": "optical"}}, "slmsuite"),
+        ({"rig": {"kind": "optical"}}, "OpticalTable"),
         ({"instruments": {}}, "no table"),
         ({"instruments": {"x": {"driver": "toaster"}}}, "toaster"),
         ({"instruments": {"x": {"driver": "pna"}}}, "no place"),

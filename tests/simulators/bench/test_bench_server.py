@@ -66,6 +66,29 @@ def test_a_token_is_asked_for_beyond_loopback():
         server.close()
 
 
+def test_a_rig_file_has_the_token_or_where_it_stands(tmp_path, monkeypatch):
+    from devices import LinkDown
+    from devices.drivers.keysight_33500 import Keysight33500
+    from devices.rigs import open_rig
+
+    source, served = tmp_path / "rig.toml", tmp_path / "served.toml"
+    source.write_text(RIG)
+    with Bench.from_rig(source) as bench:
+        addresses = bench.serve(host="0.0.0.0", token="sesame")
+        address = addresses["board"].replace("0.0.0.0", "127.0.0.1")
+        with_addresses(source, served, {"board": address}, token="env:THE_TOKEN")
+        monkeypatch.setenv("THE_TOKEN", "sesame")
+        with open_rig(served) as device:
+            assert device.measure([[0.1, 0.2, 0.3, 0.4]]).shape == (1, 8)
+        monkeypatch.setenv("THE_TOKEN", "guess")
+        with pytest.raises(LinkDown, match="is the token right"):
+            open_rig(served)
+        monkeypatch.delenv("THE_TOKEN")
+        with pytest.raises(ValueError, match="THE_TOKEN is not set"):
+            open_rig(served)
+    assert "sesame" not in repr(Keysight33500("loop:awg", load_ohm=50, token="sesame"))
+
+
 def test_a_second_client_is_served_while_the_first_is_there():
     server = TcpServer(Generator("awg"))
     try:
