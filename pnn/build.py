@@ -11,7 +11,9 @@ __all__ = ["Estimator", "make_estimator"]
 Estimator = PhysicalClassifier | PhysicalRegressor
 
 
-def make_estimator(config: Config, task: Task, *, image: bool, seed: int) -> Estimator:
+def make_estimator(
+    config: Config, task: Task, *, image: bool, seed: int, washout: int | None = None
+) -> Estimator:
     """Return the untrained estimator of a configuration, for one seed.
 
     Parameters
@@ -21,6 +23,8 @@ def make_estimator(config: Config, task: Task, *, image: bool, seed: int) -> Est
     image : bool
         Whether rows are images, whose pixels share one scale.
     seed : int
+    washout : int or None
+        Steps of a sequence that are not learned from; None for rows without order.
     """
     network, rule = config.network.model_dump(), config.rule.model_dump()
     if network["scaling"] == "auto":
@@ -32,6 +36,7 @@ def make_estimator(config: Config, task: Task, *, image: bool, seed: int) -> Est
         rule_options=rule,
         threads=config.run.threads,
         random_state=seed,
+        washout=washout,
         **network,
         **config.training.model_dump(),
     )

@@ -22,12 +22,15 @@ from simulators.digital import RandomFeatures
 
 __all__ = [
     "CONTROLS",
+    "LAGS",
     "SANITY",
     "AffineStandIn",
     "Bypass",
+    "EchoState",
     "Shuffled",
     "Zeroed",
     "fit_linear",
+    "lagged",
     "random_features",
     "stand_in",
 ]
@@ -43,6 +46,9 @@ CONTROLS = {
     "shuffled": "answers of the device to other drives, drawn at random",
     "zeroed": "nothing at all",
 }
+
+#: Steps of a sequence that the control ``linear`` sees at once.
+LAGS = 20
 
 #: Controls that show whether the figures can be believed: no better than chance, or something
 #: else than the answers has been learned from.
@@ -123,6 +129,46 @@ class Zeroed(Bypass):
         return 0 * super().forward(drives)
 
 
+class EchoState(Device):
+    """Random digital features with memory: x(t) = tanh(0.9 R x(t-1) + A v(t) + b).
+
+    R is normal with the spectral radius 1, v the drives on [-1, 1] (Jaeger, GMD Report 148,
+    2001); the state is kept from row to row until `reset`.
+    """
+
+    def __init__(self, spec: DeviceSpec, seed: int) -> None:
+        self.spec = replace(_digital(spec, "matched_digital"), memory=True)
+        rng, n = np.random.default_rng(seed), self.spec.n_outputs
+        loop = rng.standard_normal((n, n))
+        self._loop = 0.9 * loop / np.abs(np.linalg.eigvals(loop)).max()
+        self._matrix = rng.standard_normal((spec.n_inputs, n)) / np.sqrt(spec.n_inputs)
+        self._offset = 0.2 * rng.standard_normal(n)
+        self.multiply_adds = self._loop.size + self._matrix.size
+
+    def _open(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self._state = np.zeros(self.spec.n_outputs)
+
+    def _measure(self, drives: Array) -> Array:
+        low, high = self.spec.limits
+        inputs = (2 * (drives - low) / (high - low) - 1) @ self._matrix + self._offset
+        answers = np.empty_like(inputs)
+        for row, given in enumerate(inputs):
+            self._state = answers[row] = np.tanh(self._loop @ self._state + given)
+        return answers
+
+
+def lagged(X: Array, n: int) -> Array:
+    """Return the last `n` steps of a sequence side by side, (rows, n * features).
+
+    Before the beginning, there are zeros.
+    """
+    padded = np.concatenate([np.zeros((n - 1, X.shape[1])), X])
+    return np.hstack([padded[n - 1 - k : len(padded) - k] for k in range(n)])
+
+
 def random_features(spec: DeviceSpec, seed: int) -> RandomFeatures:
     """Return random digital features; a complex answer is matched by two of them."""
     return RandomFeatures(spec=_digital(spec, "matched_digital"), seed=seed)
@@ -139,7 +185,7 @@ def stand_in(name: str, layer: PhysicalLayer, seed: int) -> Device:
         return Shuffled(spec, layer.sample, seed)
     if name == "zeroed":
         return Zeroed(spec)
-    return random_features(spec, seed)
+    return EchoState(spec, seed) if spec.memory else random_features(spec, seed)
 
 
 def fit_linear(

@@ -50,6 +50,9 @@ class Training:
     train : sequence of {"encoder", "readout", "parameters"}
         What is trained: before the device, after it, inside it. Empty for what the rule trains
         by itself.
+    washout : int or None
+        Rows are steps in the order of time, which a device with memory may follow; so many at the
+        beginning are driven and not learned from. None for rows that have no order.
 
     Raises
     ------
@@ -65,6 +68,7 @@ class Training:
     check_every: int = 4
     patience: int = 5
     train: tuple[str, ...] = ()
+    washout: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "inner_steps", "check_every", "patience"):
@@ -75,6 +79,8 @@ class Training:
             raise ValueError(f"learning_rate={self.learning_rate!r} must be above 0")
         if self.schedule not in ("layerwise", "joint"):
             raise ValueError(f"schedule={self.schedule!r} is not one of layerwise, joint")
+        if self.washout is not None and (isinstance(self.washout, bool) or self.washout < 0):
+            raise ValueError(f"washout={self.washout!r} must be a whole number of at least 0")
         object.__setattr__(self, "train", tuple(self.train))
         for part in self.train:
             if part not in PARTS:

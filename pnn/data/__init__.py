@@ -2,6 +2,6 @@
 
 from pnn.data.dataset import Dataset, Task
 from pnn.data.load import available, load
-from pnn.data.split import split, split_rows
+from pnn.data.split import led_in, split, split_rows
 
-__all__ = ["Dataset", "Task", "available", "load", "split", "split_rows"]
+__all__ = ["Dataset", "Task", "available", "led_in", "load", "split", "split_rows"]

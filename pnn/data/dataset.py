@@ -39,6 +39,9 @@ class Dataset:
         Rows that belong together, such as a speaker's: a split never separates them.
     shape : tuple of int or None
         Shape of one row as an image, (8, 8) for one, where the rows are images.
+    washout : int or None
+        Where rows are steps in the order of time: how many at the beginning of each part are
+        driven but not scored. None for rows that have no order.
     source : str
         One sentence: where the data come from.
 
@@ -63,6 +66,7 @@ class Dataset:
     feature_names: tuple[str, ...] = ()
     groups: NDArray[Any] | None = None
     shape: tuple[int, ...] | None = None
+    washout: int | None = None
     source: str = ""
 
     def __post_init__(self) -> None:

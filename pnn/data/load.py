@@ -12,6 +12,7 @@ from pnn.data.arrays import arrays
 from pnn.data.dataset import Dataset
 from pnn.data.digits import digits
 from pnn.data.mnist import fashion_mnist, mnist, mnist5k
+from pnn.data.sequences import mackey_glass, narma10, waveforms
 from pnn.data.table import table
 from pnn.data.vowels import formants, vowels
 
@@ -26,6 +27,9 @@ SOURCES: dict[str, tuple[Callable[..., Dataset], str]] = {
         "70000 images of clothes, 28 x 28 pixels; idx files at path= or PNN_FASHION_MNIST",
     ),
     "vowels": (vowels, "formants of spoken vowels, Peterson & Barney 1952; extra vowels"),
+    "narma10": (narma10, "a series that must be remembered for ten steps; for devices with memory"),
+    "mackey-glass": (mackey_glass, "a chaotic series, predicted; for devices with memory"),
+    "waveforms": (waveforms, "sines and squares to be told apart; for devices with memory"),
     "formants": (formants, "a table of formants that you have, CSV or XLSX at path="),
 }
 

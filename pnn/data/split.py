@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, tra
 
 from pnn.data.dataset import Dataset, Task
 
-__all__ = ["split", "split_rows"]
+__all__ = ["led_in", "split", "split_rows"]
 
 Indices = NDArray[np.int64]
 
@@ -34,19 +34,44 @@ def split(dataset: Dataset, seed: int, test: float = 0.2) -> tuple[Indices, Indi
     Returns
     -------
     train, test : ndarray of int64
-        Disjoint and shuffled; together they are every row.
+        Disjoint and shuffled; together they are every row. Steps in the order of time stay in
+        it: the later ones are the test, for every seed.
 
     Raises
     ------
     ValueError
         As `split_rows`.
     """
+    if dataset.washout is not None:
+        return _in_time(dataset, test)
     try:
         return split_rows(
             dataset.y, dataset.groups, seed, test, dataset.task, classes=dataset.classes
         )
     except ValueError as error:
         raise ValueError(f"{dataset.name}: {error}") from error
+
+
+def _in_time(dataset: Dataset, share: float) -> tuple[Indices, Indices]:
+    """Return the earlier rows and the later ones, in their order."""
+    n = len(dataset.y)
+    first = n - round(share * n)
+    least = 2 * (dataset.washout or 0) + 2
+    if first < least or n - first < 2:
+        raise ValueError(
+            f"{dataset.name}: test={share:g} of {n} rows leaves {first} to train on; "
+            f"{least} are needed beside a washout of {dataset.washout}"
+        )
+    return np.arange(first), np.arange(first, n)
+
+
+def led_in(dataset: Dataset, rows: Indices) -> Indices:
+    """Return rows of a sequence with the steps before them that are driven but not scored.
+
+    Rows without order are returned as they are.
+    """
+    lead = min(dataset.washout or 0, int(rows[0]))
+    return np.concatenate([np.arange(rows[0] - lead, rows[0]), rows])
 
 
 def split_rows(

@@ -16,7 +16,7 @@ from devices.extras import require
 from pnn.data.dataset import Dataset, Task
 from pnn.data.labels import encode
 
-__all__ = ["table"]
+__all__ = ["csv_lines", "table"]
 
 #: A row of the file: its line and its cells.
 Line = tuple[int, list[str]]
@@ -69,7 +69,7 @@ def table(
     elif sheet is not None:
         raise ValueError(f"{path}: sheet={sheet!r} is for XLSX files only")
     else:
-        lines = _csv_lines(path)
+        lines = csv_lines(path)
     first = next(lines, None)
     if first is None:
         raise ValueError(f"{path}: it is empty")
@@ -179,7 +179,8 @@ def _number(cell: str) -> float | None:
         return None
 
 
-def _csv_lines(path: Path) -> Iterator[Line]:
+def csv_lines(path: Path) -> Iterator[Line]:
+    """Yield the rows of a CSV file with commas, semicolons or tabs: line number and cells."""
     # utf-8-sig: Excel puts a byte-order mark in front of the first name.
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
