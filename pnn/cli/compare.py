@@ -110,6 +110,7 @@ def estimate(
 
 def rules(
     classes: Annotated[int, typer.Option(help="Classes of the task, for the costs.")] = 10,
+    page: Annotated[bool, typer.Option("--page", help="Print the page of all rules.")] = False,
     as_json: Json = False,
 ) -> None:
     """List the learning rules with their class and their cost in queries."""
@@ -117,7 +118,11 @@ def rules(
         import inspect
 
         from pnn.rules import RULES
+        from pnn.rules.page import rules_page
 
+        if page:
+            print(rules_page(), end="")
+            return
         rows: list[dict[str, Any]] = [
             {
                 "rule": name,
@@ -127,7 +132,9 @@ def rules(
                 "queries_per_update": made.rows_per_update(classes),
                 "queries_per_prediction": made.rows_per_sample(classes),
                 "measures_once": rule.measures_once,
-                "online": getattr(rule, "online", False),
+                "online": rule.online,
+                "works_on": rule.works_on,
+                "reported": rule.reported,
                 "summary": (inspect.getdoc(rule) or "").partition("\n")[0],
             }
             for name, rule in RULES.items()

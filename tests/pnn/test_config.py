@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from pnn.config import Config, ConfigError, load_config, presets, reference
+from pnn.controls import CONTROLS
 
 MINIMAL = {"data": "digits", "device": "sim:acoustic-cavity"}
 
@@ -24,7 +25,7 @@ def test_presets_are_valid_and_say_what_they_are(name):
     config = load_config(name)
     assert config.name == name
     assert len(config.description) > 20
-    assert config.run.controls == ("linear", "bypassed", "affine", "matched_digital")
+    assert config.run.controls == tuple(CONTROLS)
 
 
 def test_the_promised_presets_are_there():
