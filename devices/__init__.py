@@ -33,6 +33,7 @@ from devices.programmable import (
 from devices.recorded import Recorded
 from devices.registry import available_devices, build_device, open_device, register_device
 from devices.replay import Replay
+from devices.row_context import row_context
 from devices.spec import DeviceSpec, Domain
 from devices.wrapper import Wrapper
 
@@ -82,4 +83,5 @@ __all__ = [
     "open_device",
     "programmable_of",
     "register_device",
+    "row_context",
 ]

@@ -1,4 +1,4 @@
-"""Checks of constructor arguments: a bad one is named with its value and its allowed range."""
+"""Checks of arguments: a bad one is named with its value and its allowed range."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["flag", "number", "one_of", "whole"]
+__all__ = ["flag", "number", "one_of", "table", "whole"]
 
 
 def whole(owner: str, name: str, value: Any, low: int, high: int | None = None) -> int:
@@ -59,3 +60,21 @@ def flag(owner: str, name: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{owner}: {name}={value!r} must be True or False")
     return bool(value)
+
+
+def table(
+    owner: str, name: str, value: Any, rows: int = 1, columns: int | None = None
+) -> NDArray[Any]:
+    """Return a finite array of two axes with at least so many rows, or raise `ValueError`."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufc" or array.ndim != 2 or len(array) < rows:
+        raise ValueError(
+            f"{owner}: {name} is {array.dtype} of shape {array.shape}; it must be numbers of shape "
+            f"(rows, channels) with at least {rows} rows"
+        )
+    if columns is not None and array.shape[1] != columns:
+        raise ValueError(f"{owner}: {name} has {array.shape[1]} columns, it must have {columns}")
+    if not np.isfinite(array).all():
+        row, column = np.argwhere(~np.isfinite(array))[0]
+        raise ValueError(f"{owner}: {name} has {array[row, column]} at row {row}, column {column}")
+    return array if array.dtype.kind in "fc" else array.astype(np.float64)

@@ -126,6 +126,15 @@ class Device(ABC):
         """Identity of the programmable parameters' state; part of every cache key and record."""
         return ""
 
+    @property
+    def reproducible(self) -> bool:
+        """Whether its recipe determines every answer, so that a new run gives the same bits.
+
+        So it is for a simulator, noise included: its seeds are in the recipe. Rows that a bench
+        answered cannot be had again; they are recorded.
+        """
+        return False
+
     @final
     def open(self) -> Self:
         """Connect; does nothing on an open device. Returns the device."""
@@ -300,6 +309,9 @@ class Device(ABC):
                 seconds = time.perf_counter() - clock
                 self._ledger.seconds[purpose] += seconds
                 self._ledger.joules += seconds * (spec.watts or 0.0)
+                self._ledger.conversion_joules += (
+                    done * (spec.n_inputs + spec.n_outputs) * (spec.conversion_joules or 0.0)
+                )
         if spec.saturation is not None:
             flags[(np.abs(outputs) >= spec.saturation).any(axis=1)] |= np.uint8(Flag.SATURATED)
         return Measurement(

@@ -12,6 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from devices.checks import flag
 from devices.device import Device
 from devices.spec import DeviceSpec
 
@@ -34,6 +35,9 @@ class FunctionDevice(Device):
         Width of one drive and of one answer.
     safe : callable, optional
         Called without arguments to switch the outputs off.
+    reproducible : bool
+        Whether the function gives the same answers to the same rows in every run, as a
+        simulation does; see `Device.reproducible`.
     **spec
         Any other field of `DeviceSpec`: ``low``, ``high``, ``domain``, ``seconds_per_query`` ...
 
@@ -57,6 +61,7 @@ class FunctionDevice(Device):
         n_outputs: int,
         *,
         safe: Callable[[], object] | None = None,
+        reproducible: bool = False,
         **spec: Any,
     ) -> None:
         if isinstance(function, str):
@@ -71,12 +76,18 @@ class FunctionDevice(Device):
         if unknown := [key for key in spec if key not in known]:
             raise ValueError(
                 f"FunctionDevice: unknown argument {', '.join(unknown)}; its arguments are "
-                f"function, n_inputs, n_outputs, safe, {', '.join(known)}"
+                f"function, n_inputs, n_outputs, safe, reproducible, {', '.join(known)}"
             )
         spec.setdefault("name", name)
         self.spec = DeviceSpec(n_inputs=n_inputs, n_outputs=n_outputs, **spec)
         self._function = function
         self._switch_off = safe
+        self._reproducible = flag("FunctionDevice", "reproducible", reproducible)
+
+    @property
+    def reproducible(self) -> bool:
+        """Whether the function was said to be."""
+        return self._reproducible
 
     def _open(self) -> None:
         if isinstance(self._function, str):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,23 @@ from numpy.typing import NDArray
 
 from devices.device import Device
 from devices.errors import DeviceError
-from devices.hdf5 import Column, RecordFile, RecordGroup, RowLog
-from devices.measurement import PURPOSES, Measurement, Purpose
+from devices.hdf5 import RecordFile, RecordGroup
+from devices.measurement import Measurement, Purpose
+from devices.recorded_table import RecordTable
 from devices.wrapper import Wrapper
 
 __all__ = ["Recorded"]
 
+Array = NDArray[Any]
+
+# A call is measured in parts of this length, so that its rows reach the disk as it goes on.
+_PART_SECONDS = 0.5
+_FIRST_ROWS = 16  # the first part, of a device that does not say how fast it is
+_WHOLE_ROWS = 256  # every part, of a device that takes whole batches and does not say it either
+
 
 class Recorded(Wrapper):
-    """Record drives and answers with their time, purpose, attempts and flags.
+    """Record drives and answers with their time, purpose, attempts, flags and origin.
 
     Parameters
     ----------
@@ -31,44 +41,45 @@ class Recorded(Wrapper):
 
     Notes
     -----
-    The table has the dimension ``row``; the column ``purpose`` counts into the attribute
-    ``purposes``. Rows measured before a failure are recorded as well. The file is closed as
-    ``failed`` or ``interrupted`` if the last measurement was.
+    The table has the dimension ``row``; its columns are described in the page on record files.
+    A long call is measured in parts of about half a second, so that a call that is broken off
+    leaves its rows in the file; the caller sees one call. That of a reproducible device, a
+    simulator, stays whole. Rows measured before a failure are recorded as well. The file is closed
+    as ``failed`` or ``interrupted`` if the last measurement was.
     """
 
     def __init__(self, device: Device, target: str | Path | RecordGroup) -> None:
         super().__init__(device)
         self._target = target
         self._file: RecordFile | None = None
-        self._log: RowLog | None = None
+        self._table: RecordTable | None = None
         self._failure: BaseException | None = None  # how the last measurement ended
+        self._pace = 0.0  # seconds for a row, as measured
+
+    def lay_out(self) -> RecordTable:
+        """Make the table in the group that was given, ahead of opening the device.
+
+        Done on opening otherwise, and then for a path, too. A table that is there goes on.
+        """
+        if self._table is None:
+            group = self._file if self._file is not None else self._target
+            if not isinstance(group, RecordGroup):
+                raise DeviceError(f"{self.spec.name}: the record {group} is made on opening")
+            self._table = RecordTable(group, self.inner)
+        return self._table
 
     def _open(self) -> None:
-        group = self._target
-        if not isinstance(group, RecordGroup):
-            group = self._file = RecordFile(_numbered(group), kind="recording")
-        if self._log is None or self._file is not None:
-            spec = self.spec
-            group.set(purposes=list(PURPOSES), device=spec.name, recipe=repr(self.inner))
-            self._log = group.rows(
-                {
-                    "drives": Column(
-                        dims={"input": spec.n_inputs}, unit=spec.input_unit, long_name="drive"
-                    ),
-                    "answers": Column(
-                        dims={"output": spec.n_outputs},
-                        dtype=spec.output_dtype,
-                        unit=spec.output_unit,
-                        long_name="answer",
-                    ),
-                    "time": Column(dims={}, unit="seconds since 1970-01-01T00:00:00Z"),
-                    "purpose": Column(dims={}, dtype=np.uint8),
-                    "attempts": Column(dims={}, dtype=np.uint16),
-                    "flags": Column(dims={}, dtype=np.uint8),
-                }
-            )
         try:
+            if not isinstance(self._target, RecordGroup):
+                self._file = RecordFile(_numbered(self._target), kind="recording")
+                self._table = None
+            table = self.lay_out()
             super()._open()
+            try:
+                table.note_instruments()
+            except BaseException:
+                super()._close()
+                raise
         except BaseException as error:
             if self._file is not None:
                 self._file.close("failed", error)
@@ -77,51 +88,106 @@ class Recorded(Wrapper):
 
     def _close(self) -> None:
         try:
-            if self._log is not None:
-                self._log.flush()
+            if self._table is not None:
+                self._table.flush()
             if self._file is not None:
                 self._file.__exit__(None, self._failure, None)
         finally:
             self._file = self._failure = None
             super()._close()
 
-    def _acquire(self, drives: NDArray[Any], purpose: Purpose) -> Measurement:
+    def _acquire(self, drives: Array, purpose: Purpose) -> Measurement:
         with self._lock:
-            now = time.time()
-            try:
-                result = self.inner.acquire(drives, purpose=purpose)
-            except BaseException as error:
-                self._failure = error
-                if isinstance(error, DeviceError) and error.rows is not None and len(error.rows):
-                    n = len(error.rows)
-                    self._append(drives[:n], error.rows, now, purpose, np.ones(n), np.zeros(n))
-                    if self._log is not None:
-                        self._log.flush()
-                raise
-            self._failure = None
-            self._append(
-                drives, result.outputs, result.time_s, purpose, result.attempts, result.flags
-            )
-            return result
+            parts: list[Measurement] = []
+            done = 0
+            if len(drives) > self._part():  # all or nothing, as without parts
+                self._check_whole(drives)
+            while done < len(drives) or not parts:
+                rows = drives[done : done + int(min(self._part(), len(drives)))]
+                try:
+                    parts.append(self._recorded(rows, purpose))
+                except BaseException as error:
+                    self._failure = error
+                    if done and isinstance(error, DeviceError):
+                        count_from_start(error, [part.outputs for part in parts])
+                    raise
+                self._failure = None
+                done += len(rows)
+            return joined(parts)
 
-    def _append(
-        self,
-        drives: NDArray[Any],
-        answers: NDArray[Any],
-        time_s: float,
-        purpose: Purpose,
-        attempts: NDArray[Any],
-        flags: NDArray[Any],
-    ) -> None:
-        if self._log is not None and len(drives):
-            self._log.append(
-                drives=drives,
-                answers=answers,
-                time=np.full(len(drives), time_s),
-                purpose=np.full(len(drives), PURPOSES.index(purpose)),
-                attempts=attempts,
-                flags=flags,
-            )
+    def _recorded(self, drives: Array, purpose: Purpose) -> Measurement:
+        """Measure one part and record it."""
+        table = self.lay_out()
+        table.make_room(len(drives))
+        now, monotonic = time.time(), time.monotonic()
+        try:
+            measured = self.inner.acquire(drives, purpose=purpose)
+        except BaseException as error:
+            if isinstance(error, DeviceError) and error.rows is not None and len(error.rows):
+                n = len(error.rows)
+                kept = Measurement(
+                    error.rows,
+                    np.zeros(n, np.uint8),
+                    np.ones(n, np.int64),
+                    now,
+                    time.monotonic() - monotonic,
+                    purpose,
+                    self.spec.name,
+                    self.state_id,
+                )
+                table.append(drives[:n], kept, monotonic)
+            table.flush()
+            raise
+        if len(drives):
+            self._pace = (time.monotonic() - monotonic) / len(drives)
+            table.append(drives, measured, monotonic)
+        return measured
+
+    def _part(self) -> float:
+        """Return how many rows are measured in one go.
+
+        The call of a device that is reproducible stays whole: its rows can be had again, and where
+        noise is drawn for a whole call, parts would change which row gets which number.
+        """
+        if self.reproducible:
+            return math.inf
+        batch, pace = self.spec.max_batch, self.spec.seconds_per_query
+        if batch is None:  # the last bits may depend on the batch, so time must not choose it
+            return max(1, int(_PART_SECONDS / pace)) if pace else _WHOLE_ROWS
+        pace = max(pace, self._pace)
+        rows = _PART_SECONDS / pace if pace else _FIRST_ROWS
+        return batch * max(1, int(min(rows, 2**31) / batch))
+
+    def _check_whole(self, drives: Array) -> None:
+        """Have the laboratory's limits checked for all rows before the first part is driven."""
+        device = self.inner
+        while isinstance(device, Wrapper) and type(device)._drives is Wrapper._drives:
+            device = device.inner
+        if callable(check := getattr(device, "_check", None)):
+            check(drives)
+
+
+def joined(parts: list[Measurement]) -> Measurement:
+    """Return the measurement of a whole call from those of its parts."""
+    if len(parts) == 1:
+        return parts[0]
+    return replace(
+        parts[0],
+        outputs=np.concatenate([part.outputs for part in parts]),
+        flags=np.concatenate([part.flags for part in parts]),
+        attempts=np.concatenate([part.attempts for part in parts]),
+        duration_s=sum(part.duration_s for part in parts),
+    )
+
+
+def count_from_start(error: DeviceError, before: list[Array]) -> None:
+    """Let a part's error speak of the whole call."""
+    own = [] if error.rows is None else [error.rows]
+    done = sum(map(len, before))
+    if error.failed_row is None:
+        error.failed_row = sum(map(len, own))
+    error.failed_row += done
+    error.rows = np.concatenate([*before, *own])
 
 
 def _numbered(path: str | Path) -> Path:

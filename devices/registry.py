@@ -61,9 +61,9 @@ def build_device(
     ----------
     source : str, path, mapping or Device
         ``"sim:scattering-medium?n_outputs=1024&seed=3"``: a name with arguments; or the path of
-        a TOML file with a table ``[device]``; or such a table: ``name``, the arguments, and a
-        list ``wrap`` of further tables, innermost first, whose names are given without the
-        leading ``wrap:``. A device is returned as it is.
+        a TOML file with a table ``[device]``, or of a rig; or such a table: ``name``, the
+        arguments, and a list ``wrap`` of further tables, innermost first, whose names are given
+        without the leading ``wrap:``. A device is returned as it is.
     defaults : mapping, optional
         Arguments for a device that takes them and is not given them by `source`.
     **overrides
@@ -162,9 +162,11 @@ def _read(path: Path) -> dict[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"device file {path}: {error}") from error
+    if "rig" in content and "device" not in content:
+        return {"name": "rig", "path": str(path)}
     table = content.get("device")
     if not isinstance(table, dict):
-        raise ValueError(f"device file {path}: it has no table [device]")
+        raise ValueError(f"device file {path}: it has no table [device], or [rig]")
     return table
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.checks import number, one_of
-from devices.errors import LimitError
+from devices.errors import InstrumentError, LimitError
 
 __all__ = ["LabLimits", "all_off", "exit_on_sigterm"]
 
@@ -200,15 +200,28 @@ def all_off(
     pairs = list(instruments.items() if isinstance(instruments, Mapping) else instruments)
     done: list[tuple[str, Exception | None]] = []
     for name, instrument in reversed(pairs):
-        try:
-            getattr(instrument, which)()
-        except Exception as error:
-            _log.error("%s: %s failed: %s", name, which, error)
-            done.append((name, error))
-        else:
+        error = _tried(getattr(instrument, which))
+        if error is None:
             _log.info("%s: %s", name, which)
-            done.append((name, None))
+        else:
+            _log.error("%s: %s failed: %s", name, which, error)
+        done.append((name, error))
     return done
+
+
+def _tried(act: Callable[[], object]) -> Exception | None:
+    """Do it, once more after a refusal: an error queue may speak of what went before."""
+    failure: Exception | None = None
+    for _ in range(2):
+        try:
+            act()
+        except InstrumentError as error:
+            failure = error
+        except Exception as error:
+            return error
+        else:
+            return None
+    return failure
 
 
 def exit_on_sigterm() -> None:

@@ -78,3 +78,8 @@ class Wrapper(Device):
     def state_id(self) -> str:
         """The inner device's state."""
         return self.inner.state_id
+
+    @property
+    def reproducible(self) -> bool:
+        """Whether the inner device's recipe determines every answer."""
+        return self.inner.reproducible

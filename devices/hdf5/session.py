@@ -1,0 +1,136 @@
+"""The rules that hold for a file while rows are appended: structure, space, what is on the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import h5py
+
+__all__ = ["RecordFull", "Session", "StructureError"]
+
+SYNC_SECONDS = 10.0
+#: Bytes kept free, so that waiting rows, status and error can always be written.
+RESERVE = 2**20
+_METADATA = 2**15  # what HDF5 adds to an extension: headers, an index node or two
+
+
+class RecordFull(OSError):
+    """There is no room for more rows; the file was, or can be, closed in order."""
+
+
+class StructureError(RuntimeError):
+    """Something new was to be created in a file to which rows are being appended."""
+
+
+class _Log(Protocol):
+    @property
+    def waiting(self) -> int: ...
+    def flush(self) -> None: ...
+
+
+class Session:
+    """One file being written: shared by its groups and tables."""
+
+    def __init__(self, file: h5py.File, path: Path, *, live: bool = False) -> None:
+        self.file, self.path, self.live = file, path, live
+        self.logs: list[_Log] = []
+        self._appending = False
+        self._restructuring = 0
+        self._synced = time.monotonic()
+
+    # -- structure -----------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Mark that rows are appended from now on."""
+        if not self._appending:
+            self._appending = True
+            if self.live:
+                self.file.flush()
+                self.file.swmr_mode = True
+
+    def check_structure(self, what: str) -> None:
+        """Raise `StructureError` if nothing may be created now."""
+        if self._appending and not self._restructuring:
+            raise StructureError(
+                f"{self.path}: cannot create {what} while rows are appended: a kill in that moment "
+                "may break the file. Create it before the first row, or inside "
+                "`with file.restructuring():`"
+            )
+
+    @contextlib.contextmanager
+    def restructuring(self) -> Iterator[None]:
+        """Allow new objects; everything before is on the disk first, and they are at the end."""
+        if self.live and self._appending:
+            raise StructureError(
+                f"{self.path}: nothing can be added to a live file once rows are appended; "
+                "create it before the first row"
+            )
+        if self._appending:
+            self.flush(sync=True)
+        self._restructuring += 1
+        try:
+            yield
+        finally:
+            self._restructuring -= 1
+            if self._appending:
+                self.flush(sync=True)
+
+    # -- the disk ------------------------------------------------------------------------------
+
+    def flush(self, *, sync: bool = False) -> None:
+        """Hand everything to the operating system, waiting rows included."""
+        for log in self.logs:
+            log.flush()
+        self.hand_over(sync=sync)
+
+    def hand_over(self, *, sync: bool = False) -> None:
+        """Flush the library's buffers; every ten seconds, or if asked, on to the disk."""
+        self.file.flush()
+        if sync or time.monotonic() - self._synced >= SYNC_SECONDS:
+            if os.name == "posix":  # elsewhere the handle is no descriptor of Python's
+                os.fsync(self.file.id.get_vfd_handle())
+            self._synced = time.monotonic()
+
+    def spare(self, n_bytes: int) -> tuple[int, bool]:
+        """Return what is free after `n_bytes` more and what closing needs; and if that is ample.
+
+        A negative number: they do not fit. Ample: no part of the reserve is touched.
+        """
+        free, limit = self._free()
+        reserve = RESERVE if limit is None else min(RESERVE, limit // 8)
+        spare = free - n_bytes - _METADATA - reserve // 2
+        return spare, spare >= reserve // 2
+
+    def check_room(self, n_bytes: int, what: str) -> None:
+        """Raise `RecordFull` if `what`, of so many bytes, does not fit."""
+        if self.spare(n_bytes)[0] < 0:
+            raise self.full(f"no room for {what} of {n_bytes} bytes")
+
+    def full(self, what: str) -> RecordFull:
+        """Return the error that says how little room is left."""
+        free, limit = self._free()
+        where = "on the disk" if limit is None else f"under the file-size limit of {limit} bytes"
+        return RecordFull(
+            f"{self.path}: {what}; {max(free, 0)} bytes are free {where}, of which some are kept "
+            "to close the file. Make room and go on, or write to another disk"
+        )
+
+    def _free(self) -> tuple[int, int | None]:
+        """Return the bytes that the file may grow, and the file-size limit if it is the bound."""
+        size = self.file.id.get_filesize()  # with what is allocated and not yet written
+        pending = max(0, size - self.path.stat().st_size)
+        free = shutil.disk_usage(self.path.parent).free - pending
+        if sys.platform != "win32":
+            import resource
+
+            limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+            if limit != resource.RLIM_INFINITY and limit - size < free:
+                return limit - size, limit
+        return free, None

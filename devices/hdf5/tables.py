@@ -1,0 +1,97 @@
+"""Reading tables that grow: which there are, and how many of their rows are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Table", "physical", "tables", "valid_rows"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One growing table of a file.
+
+    Attributes
+    ----------
+    group : h5py.Group
+        Where it is.
+    dim : str
+        Name of its dimension and of its index.
+    lengths : dict of str to int
+        Of the index and of every column; a table is ragged if they differ.
+    rows : int
+        How many rows are whole in all columns.
+    """
+
+    group: h5py.Group
+    dim: str
+    lengths: dict[str, int]
+    rows: int
+
+    @property
+    def ragged(self) -> bool:
+        """Whether something ends after, or within, the last whole row."""
+        return set(self.lengths.values()) != {self.rows}
+
+    @property
+    def counted(self) -> bool:
+        """Whether it has an index of rows; else it is a dimension that grows, as of bytes."""
+        return bool(self.group[self.dim].dtype.kind == "i")
+
+    def cut(self) -> None:
+        """Cut every column to the whole rows; the file is open for writing."""
+        for name in self.lengths:
+            self.group[name].resize(self.rows, axis=0)
+
+
+def tables(group: h5py.Group) -> Iterator[Table]:
+    """Yield every growing table of the group and of the groups below it."""
+    here = dict(group.items())
+    for name, item in here.items():
+        if isinstance(item, h5py.Group):
+            yield from tables(item)
+        elif item.maxshape == (None,) and item.is_scale:
+            columns = {name: item}
+            for other, column in here.items():
+                grows = isinstance(column, h5py.Dataset) and column.maxshape[:1] == (None,)
+                if grows and other != name and item in column.dims[0].values():
+                    columns[other] = column
+            lengths = {key: len(column) for key, column in columns.items()}
+            yield Table(group, name, lengths, min(map(_stored_rows, columns.values())))
+
+
+def valid_rows(group: h5py.Group, dim: str = "row") -> int | None:
+    """Return how many rows of the table along `dim` are whole; None if there is no such table."""
+    return next((t.rows for t in tables(group) if t.group == group and t.dim == dim), None)
+
+
+def physical(dataset: h5py.Dataset, stop: int | None = None, *, start: int = 0) -> NDArray[Any]:
+    """Return rows of an array; counts of a converter in their unit."""
+    values: NDArray[Any] = dataset[start:stop]
+    if "scale_factor" in dataset.attrs:
+        return values * dataset.attrs["scale_factor"] + dataset.attrs.get("add_offset", 0.0)
+    return values
+
+
+def _stored_rows(dataset: h5py.Dataset) -> int:
+    """Return the rows that are really there: a kill may leave a length without its data."""
+    rows, chunk = len(dataset), dataset.chunks[0]
+    try:
+        if not dataset.is_scale:
+            # Chunks span all other axes, so that their number says how many rows have space.
+            return min(rows, dataset.id.get_num_chunks() * chunk)
+        while dataset.dtype.kind == "i" and rows:  # an index; a mere dimension has no values
+            start = max(0, rows - chunk)
+            good = np.flatnonzero(dataset[start:rows] == np.arange(start, rows))
+            if len(good):
+                return start + int(good[-1]) + 1
+            rows = start
+    except (OSError, RuntimeError):  # a damaged file: there is no way to the data
+        return 0
+    return rows
