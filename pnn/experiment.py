@@ -15,24 +15,40 @@ from devices.hdf5 import RecordFile
 from pnn.arms import Progress, run_seed
 from pnn.build import make_estimator
 from pnn.config import Config
-from pnn.data import Dataset, load, split
+from pnn.data import Dataset, led_in, load, split
 from pnn.provenance import provenance
 from pnn.report import summary
 from pnn.result import Plan, Result
-from pnn.resume_check import standing
-from pnn.run_file import config_of
+from pnn.resume_check import DifferentError, agree, standing
+from pnn.run_file import RunFileError, config_of, read_attributes
 from pnn.run_path import default_path
 from pnn.run_record import RunRecord
 from pnn.training import limit_threads
 
-__all__ = ["Progress", "load_data", "plan", "resume", "run"]
+__all__ = ["Progress", "load_data", "plan", "resume", "run", "with_enough_seeds"]
 
 Array = NDArray[Any]
+
+#: Below so many test rows, a run has ten seeds unless its configuration says otherwise.
+FEW_TEST_ROWS = 200
 
 
 def load_data(config: Config) -> Dataset:
     """Read the configuration's data."""
     return load(**config.data.model_dump())
+
+
+def with_enough_seeds(config: Config, dataset: Dataset) -> Config:
+    """Return the configuration with ten splits where it names no number and few rows are tested.
+
+    The rows of one small test set say little about the next split; an interval over splits does.
+    A bench is left alone: its time is its owner's.
+    """
+    few = dataset.washout is None and config.run.test * len(dataset.y) < FEW_TEST_ROWS
+    named = "seeds" in config.run.model_fields_set
+    if named or not few or not all(one.reproducible for one in _planned(config, dataset)[1]):
+        return config
+    return config.with_(run={"seeds": 10})
 
 
 def plan(config: Config, dataset: Dataset) -> Plan:
@@ -49,7 +65,13 @@ def plan(config: Config, dataset: Dataset) -> Plan:
 def _planned(config: Config, dataset: Dataset) -> tuple[Plan, list[Device]]:
     """Return the plan, and the devices as they are built, none of them open."""
     seed, n_classes = config.run.seed, len(dataset.classes)
-    estimator = make_estimator(config, dataset.task, image=dataset.shape is not None, seed=seed)
+    estimator = make_estimator(
+        config,
+        dataset.task,
+        image=dataset.shape is not None,
+        seed=seed,
+        washout=dataset.washout,
+    )
     rule, settings = estimator.make_rule(), estimator.settings()
     train, test = split(dataset, seed, config.run.test)
     if len(test) < 2 or np.ptp(dataset.y[test]) == 0:
@@ -71,22 +93,33 @@ def _planned(config: Config, dataset: Dataset) -> tuple[Plan, list[Device]]:
         "test": len(test),
     }
     queries = rule.estimate(
-        network, settings, n_classes=n_classes, **{f"n_{k}": n for k, n in rows.items()}
+        network,
+        settings,
+        n_train=rows["train"],
+        n_validation=rows["validation"],
+        n_test=len(led_in(dataset, test)),
+        n_classes=n_classes,
     )
     queries["total"] = sum(queries.values())
     pace = [device.spec.seconds_per_query for device in network.devices]
+    seconds = max(pace) * queries["total"] * config.run.seeds if min(pace) > 0 else None
+    watts = [device.spec.watts for device in network.devices]
+    joules = None
+    if seconds is not None and None not in watts:
+        joules = seconds * sum(one or 0.0 for one in watts)
     intended = Plan(
         rule=rule.name,
         rule_class=rule.rule_class.name,
         device=", ".join(repr(device) for device in network.devices),
         rows=rows,
         queries=queries,
-        device_seconds=max(pace) * queries["total"] * config.run.seeds if min(pace) > 0 else None,
+        device_seconds=seconds,
         encoders=[
             type(layer.encoder).__name__ + (f", {layer.encoder.adapter_}" if i == 0 else "")
             for i, layer in enumerate(network.layers)
         ],
         notes=list(dict.fromkeys(str(w.message) for w in caught)),
+        joules=joules,
     )
     return intended, network.devices
 
@@ -141,11 +174,23 @@ def resume(
     RunFileError
         If the file is no run, or was broken off before its seeds were laid out.
     """
-    config = config_of(path)
+    config, told = config_of(path), read_attributes(path)
+    if "standing" not in told:
+        raise RunFileError(
+            f"{path} was broken off before anything was driven, or is of an older version; begin "
+            "a new run"
+        )
+    if (digest := dataset.digest()) != told["dataset_digest"]:
+        raise DifferentError(
+            f"the data are not those of {path}: {dataset.name} has the digest {digest}, it had "
+            f"{told['dataset_digest']}; begin a new run"
+        )
     intended, devices = _planned(config, dataset)
+    now = standing(provenance(), devices)
+    accepted = agree(str(path), told["standing"], now, accept=accept)
     with RecordFile.reopen(path, kind="train") as file:
-        record = RunRecord(file, config)
-        record.check(dataset, standing(provenance(), devices), accept=accept)
+        record = RunRecord(file, config, accept=accept)
+        record.stand_on(now, accepted)
         return _go_on(config, dataset, intended, record, progress)
 
 

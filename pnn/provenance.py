@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 __all__ = ["provenance"]
@@ -23,8 +25,27 @@ def provenance() -> dict[str, Any]:
             versions[package] = "not installed"
     return {
         "versions": versions,
+        "git": git_revision(),
         "platform": platform.platform(),
         "host": platform.node(),
         "cores": os.cpu_count() or 0,
         "command": sys.argv,
     }
+
+
+def git_revision() -> str:
+    """Return the revision of this checkout, ``-dirty`` if files were changed; "" outside of one."""
+    folder = Path(__file__).parents[1]
+    if not (folder / ".git").exists():  # an installed package, or a copy: whose history is it?
+        return ""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
