@@ -32,6 +32,8 @@ class RandomFeatures(Device):
         outputs are then those of the spec.
     """
 
+    reproducible = True
+
     def __init__(
         self,
         n_inputs: int = 64,

@@ -35,6 +35,7 @@ class AcousticBox(Device):
         At a scatterer, up to which the time step is stable; a row that goes beyond is an error.
     """
 
+    reproducible = True
     highest_pressure: float = math.inf
 
     # -- hooks ---------------------------------------------------------------------------------

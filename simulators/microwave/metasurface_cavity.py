@@ -134,6 +134,8 @@ class MetasurfaceCavity(Programmable):
     (2, 16)
     """
 
+    reproducible = True
+
     def __init__(
         self,
         *,

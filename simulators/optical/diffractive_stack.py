@@ -119,6 +119,8 @@ class DiffractiveStack(Programmable):
     (2, 4)
     """
 
+    reproducible = True
+
     def __init__(
         self,
         *,

@@ -115,6 +115,8 @@ class KerrFibre(Device):
     (2, 16)
     """
 
+    reproducible = True
+
     def __init__(
         self,
         *,

@@ -104,6 +104,8 @@ class InterferometerMesh(Programmable):
     array([[1.  , 0.25, 0.  , 0.  ]])
     """
 
+    reproducible = True
+
     def __init__(
         self,
         *,

@@ -47,6 +47,7 @@ class TransmissionDevice(Device):
         What stands before the camera.
     """
 
+    reproducible = True
     modulator: Modulator
     camera: Camera
     holography: OffAxisHolography | None

@@ -39,6 +39,7 @@ class SequenceDevice(Device):
     NumPy arrays and torch tensors alike.
     """
 
+    reproducible = True
     _state: State | None = None
     _me: str
     _noise: float
