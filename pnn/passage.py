@@ -14,23 +14,22 @@ import torch
 from numpy.typing import NDArray
 from torch.autograd.function import once_differentiable
 
+from devices import Differentiable
 from pnn.encoders import Encoder
 from pnn.layer import PhysicalLayer
 
-__all__ = ["Vjp", "drives_of", "features_of", "through"]
+__all__ = ["Vjp", "drives_of", "features_of", "through", "vjp_of"]
 
 Array = NDArray[Any]
 
 #: Takes drives, answers and the gradient by the answers; returns the gradients by the drives and
-#: by the device's parameters (None where it has none). For complex answers a gradient is
+#: by the device's parameters (None where they are not trained). For complex answers a gradient is
 #: dL/d(re) + i dL/d(im), as torch has it.
 Vjp = Callable[[Array, Array, torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]]
 
 
 def drives_of(
-    encoder: Encoder,
-    inputs: torch.Tensor,
-    trained: dict[str, torch.Tensor] | None = None,
+    encoder: Encoder, inputs: torch.Tensor, trained: dict[str, torch.Tensor] | None = None
 ) -> torch.Tensor:
     """Return legal drives, (rows * masks, n_inputs), of a layer's inputs, (rows, features).
 
@@ -44,15 +43,13 @@ def drives_of(
     """
     if not (inputs.requires_grad or trained):
         return torch.from_numpy(encoder.encode(inputs.double().numpy()))
-    low, span = (torch.from_numpy(np.asarray(a)) for a in (encoder.low_, encoder.span_))
-    channels = _clipped((inputs - low) / span)
-    if encoder.n_labels:
-        channels = torch.nn.functional.pad(channels, (0, encoder.n_labels))
     tensors = trained or {name: torch.from_numpy(a) for name, a in encoder.trained.items()}
     if not tensors:
-        A, c = encoder.linear_map(np.random.default_rng(encoder.seed))
+        A, c = encoder.linear_map()
         tensors = {"A": torch.from_numpy(A), "c": torch.from_numpy(c)}
-    unit = _clipped(channels.double() @ tensors["A"].double() + tensors["c"])
+    unit: torch.Tensor = _Clipped.apply(  # type: ignore[no-untyped-call]
+        _channels(encoder, inputs) @ tensors["A"].double() + tensors["c"]
+    )
     if encoder.masks > 1:
         masks = torch.from_numpy(encoder.masks_)
         unit = torch.where(masks, 1 - unit[:, None], unit[:, None]).flatten(0, 1)
@@ -61,10 +58,7 @@ def drives_of(
 
 
 def through(
-    layer: PhysicalLayer,
-    drives: torch.Tensor,
-    vjp: Vjp,
-    parameters: torch.Tensor | None = None,
+    layer: PhysicalLayer, drives: torch.Tensor, vjp: Vjp, parameters: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Measure training drives; the backward pass is `vjp`, not the device."""
     answers: torch.Tensor = _Answered.apply(drives, parameters, layer, vjp)  # type: ignore[no-untyped-call]
@@ -77,15 +71,32 @@ def features_of(layer: PhysicalLayer, answers: torch.Tensor, inputs: torch.Tenso
     if answers.is_complex():
         blocks = [blocks[0].real, blocks[0].imag]
     if layer.skip:
-        blocks.append(torch.from_numpy(layer.encoder.channels(inputs.detach().double().numpy())))
+        blocks.append(_channels(layer.encoder, inputs))
     raw = torch.cat([block.float() for block in blocks], dim=1)
     mean, scale = torch.from_numpy(layer.mean_), torch.from_numpy(layer.scale_)
     return (raw - mean) * scale
 
 
-def _clipped(values: torch.Tensor) -> torch.Tensor:
-    clipped: torch.Tensor = _Clipped.apply(values)  # type: ignore[no-untyped-call]
-    return clipped
+def vjp_of(
+    model: Differentiable, drives: Array, grad: torch.Tensor, parameters: Array | None = None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return (dD/du)^T dL/dy of a model D at the drives u, and the same by its parameters."""
+    forward: Any = model.forward
+    at = [torch.from_numpy(drives).requires_grad_()]
+    if parameters is not None:
+        at.append(torch.from_numpy(parameters).requires_grad_())
+    with torch.enable_grad():
+        modelled = forward(*at)
+        found = torch.autograd.grad(
+            modelled, at, grad.to(modelled.dtype), allow_unused=True, materialize_grads=True
+        )
+    return found[0], found[1] if len(found) > 1 else None
+
+
+def _channels(encoder: Encoder, inputs: torch.Tensor) -> torch.Tensor:
+    """Return the scaled features, as `Encoder.channels` does without labels."""
+    low, span = (torch.from_numpy(np.asarray(a)) for a in (encoder.low_, encoder.span_))
+    return ((inputs - low) / span).clamp(0.0, 1.0)
 
 
 class _Clipped(torch.autograd.Function):
@@ -100,6 +111,7 @@ class _Clipped(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
         (values,) = ctx.saved_tensors
+        # A step goes against the gradient.
         outwards = ((values < 0) & (grad > 0)) | ((values > 1) & (grad < 0))
         return grad.masked_fill(outwards, 0.0)
 
@@ -109,7 +121,7 @@ class _Coded(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, unit: torch.Tensor, encoder: Encoder) -> torch.Tensor:
-        ctx.span = torch.from_numpy(np.ascontiguousarray(encoder.span))
+        ctx.span = torch.from_numpy(np.array(encoder.span))
         return torch.from_numpy(encoder.code(unit.numpy()))
 
     @staticmethod
@@ -130,8 +142,7 @@ class _Answered(torch.autograd.Function):
         vjp: Vjp,
     ) -> torch.Tensor:
         rows = drives.numpy()
-        answers = layer.device.measure(rows, purpose="train")
-        layer.affine.update(rows, answers)
+        answers = layer.ask(rows, "train")
         ctx.rows, ctx.answers, ctx.vjp = rows, answers, vjp
         return torch.from_numpy(answers)
 

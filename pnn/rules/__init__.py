@@ -2,30 +2,86 @@
 
 from typing import Any
 
+from pnn.rules.augmented_dfa import AugmentedDFA
 from pnn.rules.backward import BackwardRule
 from pnn.rules.base import Rule, RuleClass
+from pnn.rules.cafo import CaFo
+from pnn.rules.cma_es import CMAES
 from pnn.rules.contrastive import ContrastiveRule
+from pnn.rules.counter_current import CounterCurrent
+from pnn.rules.dfa import DFA
+from pnn.rules.digital_backprop import DigitalBackprop
+from pnn.rules.ffzero import FFZero
 from pnn.rules.forward_forward import ForwardForward
+from pnn.rules.forward_gradient import ForwardGradient
 from pnn.rules.ideal_backprop import IdealBackprop
+from pnn.rules.in_silico import InSilico
+from pnn.rules.layer_collaboration import LayerCollaboration
+from pnn.rules.likelihood_ratio import LikelihoodRatio
 from pnn.rules.local import LocalRule
+from pnn.rules.logistic import Logistic
 from pnn.rules.mono_forward import MonoForward
 from pnn.rules.node_perturbation import NodePerturbation
+from pnn.rules.noprop import NoProp
+from pnn.rules.pepg import PEPG
+from pnn.rules.pepita import Pepita
 from pnn.rules.phyll import PhyLL
+from pnn.rules.physics_aware import PhysicsAware
+from pnn.rules.product_feedback import ProductFeedback
 from pnn.rules.readout import Readout
+from pnn.rules.recurrent_forward_forward import RecurrentForwardForward
+from pnn.rules.scalable_forward_forward import ScalableForwardForward
+from pnn.rules.search import SearchRule
+from pnn.rules.self_contrastive import SelfContrastive
+from pnn.rules.spsa import SPSA
+from pnn.rules.stack import StackRule
+from pnn.rules.streaming import Streaming
+from pnn.rules.symba import SymBa
+from pnn.rules.target_projection import DRTP, TargetProjectionSGD
+from pnn.rules.unsupervised import UnsupervisedForwardForward, UnsupervisedPhyLL
 
 __all__ = [
+    "CMAES",
+    "DFA",
+    "DRTP",
+    "PEPG",
     "RULES",
+    "SPSA",
+    "AugmentedDFA",
     "BackwardRule",
+    "CaFo",
     "ContrastiveRule",
+    "CounterCurrent",
+    "DigitalBackprop",
+    "FFZero",
     "ForwardForward",
+    "ForwardGradient",
     "IdealBackprop",
+    "InSilico",
+    "LayerCollaboration",
+    "LikelihoodRatio",
     "LocalRule",
+    "Logistic",
     "MonoForward",
+    "NoProp",
     "NodePerturbation",
+    "Pepita",
     "PhyLL",
+    "PhysicsAware",
+    "ProductFeedback",
     "Readout",
+    "RecurrentForwardForward",
     "Rule",
     "RuleClass",
+    "ScalableForwardForward",
+    "SearchRule",
+    "SelfContrastive",
+    "StackRule",
+    "Streaming",
+    "SymBa",
+    "TargetProjectionSGD",
+    "UnsupervisedForwardForward",
+    "UnsupervisedPhyLL",
     "make_rule",
 ]
 
@@ -34,11 +90,38 @@ RULES: dict[str, type[Rule]] = {
     rule.name: rule
     for rule in (
         PhyLL,
+        UnsupervisedPhyLL,
         ForwardForward,
+        UnsupervisedForwardForward,
+        SymBa,
+        LayerCollaboration,
+        RecurrentForwardForward,
+        SelfContrastive,
+        ScalableForwardForward,
         MonoForward,
+        DRTP,
+        TargetProjectionSGD,
+        CounterCurrent,
+        Pepita,
+        CaFo,
+        NoProp,
         Readout,
+        Logistic,
+        Streaming,
         NodePerturbation,
+        FFZero,
+        ForwardGradient,
+        LikelihoodRatio,
+        SPSA,
+        CMAES,
+        PEPG,
+        DFA,
+        AugmentedDFA,
+        ProductFeedback,
+        PhysicsAware,
+        InSilico,
         IdealBackprop,
+        DigitalBackprop,
     )
 }
 

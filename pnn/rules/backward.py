@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
 from pnn.layer import PhysicalLayer, PhysicalNetwork, Weights
+from pnn.leaves import Leaves
 from pnn.passage import drives_of, features_of, through
 from pnn.rules.base import Rule
 from pnn.schedules import Best, accuracy_of, batches, is_check
@@ -43,6 +45,8 @@ class BackwardRule(Rule):
     can_train: ClassVar[tuple[str, ...]] = ("encoder", "readout")
     trains: ClassVar[tuple[str, ...]] = ("encoder", "readout")
     measures_once: ClassVar[bool] = False
+    #: Rows that a sample is driven as in an update.
+    copies: ClassVar[int] = 1
     #: Queries per row that `vjp` spends.
     vjp_rows: ClassVar[int] = 0
     #: Whether every layer has a loss of its own, and no error crosses layers.
@@ -61,15 +65,20 @@ class BackwardRule(Rule):
         """Return the gradients by the drives and by the parameters of layer `index`'s device."""
         raise TypeError(f"{self.name} does not carry an error through a device")
 
+    def disturb(self, index: int, drives: torch.Tensor) -> torch.Tensor:
+        """Return what layer `index` is driven with in an update; the drives themselves."""
+        return drives
+
     def prepare(self, session: Session) -> None:
         """Do what comes before the first update, such as fitting a twin."""
 
-    def prepare_rows(self, network: PhysicalNetwork, n_train: int) -> int:
-        """Return the queries that `prepare` spends, and `refresh` in all epochs."""
+    def prepare_rows(self, network: PhysicalNetwork) -> int:
+        """Return the queries that `prepare` spends."""
         return 0
 
-    def refresh(self, session: Session, epoch: int) -> None:
-        """Do what comes after an epoch, such as fitting a twin anew."""
+    def refresh(self, session: Session, epoch: int) -> dict[str, float]:
+        """Do what comes after an epoch, such as fitting a twin anew; return metrics of it."""
+        return {}
 
     # -- the network ---------------------------------------------------------------------------
 
@@ -111,8 +120,8 @@ class BackwardRule(Rule):
     # -- cost ----------------------------------------------------------------------------------
 
     def rows_per_update(self, n_classes: int) -> int:
-        """Return one query forward, and those of `vjp`."""
-        return 1 + self.vjp_rows
+        """Return the queries forward, and those of `vjp`."""
+        return self.copies * (1 + self.vjp_rows)
 
     def multiply_adds(self, n_features: int, width: int, n_classes: int) -> int:
         """Return those of W."""
@@ -134,10 +143,10 @@ class BackwardRule(Rule):
         # A layer's answers change, and its derivative is asked for, where something before it or
         # inside it is trained; under local losses, only by the layer's own encoder.
         asked = sum(masks if moving else masks[1:])
-        each = asked * (1 if self.local and not moving else 1 + self.vjp_rows)
+        vjp_rows = 0 if self.local and not moving else self.vjp_rows
+        each = asked * self.copies * (1 + vjp_rows)
         return {
-            "train": n_train * (sum(masks) + settings.epochs * each)
-            + self.prepare_rows(network, n_train),
+            "train": n_train * (sum(masks) + settings.epochs * each) + self.prepare_rows(network),
             "validation": n_validation * sum(masks) * settings.checks,
             "test": n_test * sum(masks),
         }
@@ -155,31 +164,33 @@ class BackwardRule(Rule):
         """Train all layers with each batch; the best state on the validation rows is kept."""
         rows, settings, watch = session.rows, session.settings, session.watch
         layers = session.network.layers
+        parts = self.parts(settings)
         once = self._start_network(session)
         self.prepare(session)
-        moving = set(self.parts(settings)) - {"readout"}
+        leaves = Leaves(layers, parts, self.trained, self.encoder_rate)
         best = Best(layers)
-        self.leaves = _Leaves(self, session)
         for epoch in range(settings.epochs):
             losses = []
             for batch in batches(session):
-                targets = self._targets(session, batch)
-                first = None if moving else once[batch]
-                said = self._forward(session, torch.from_numpy(rows.inputs[batch]), first)
-                loss = self.loss(said, targets)
+                z = torch.from_numpy(rows.inputs[batch]).repeat(self.copies, 1)
+                # With the readouts alone in training, the first layer's answers do not change.
+                first = once[batch].repeat(self.copies, 1) if set(parts) == {"readout"} else None
+                said = self._forward(leaves, z, first)
+                loss = self.loss(said, self._targets(session, batch).repeat(self.copies))
                 losses.append(float(loss.detach()))
                 if not math.isfinite(losses[-1]):
                     raise FloatingPointError(
                         f"rule {self.name!r}: the loss is {losses[-1]}; use a learning_rate below "
                         f"{settings.learning_rate:g}"
                     )
-                self.leaves.step(loss, epoch)
-                session.tally.add(len(batch) * self._step_multiply_adds(session))
+                leaves.step(loss, settings, epoch)
+                session.tally.add(len(z) * self._step_multiply_adds(session))
             watch.progress("all layers", epoch + 1, settings.epochs)
-            self.refresh(session, epoch)
+            told = self.refresh(session, epoch)
             if is_check(settings, epoch):
                 metrics = self._look(session)
-                watch.epoch(layer=0, epoch=epoch + 1, loss=float(np.mean(losses)), **metrics)
+                loss_now = float(np.mean(losses))
+                watch.epoch(layer=0, epoch=epoch + 1, loss=loss_now, **metrics, **told)
                 if best.look(metrics):
                     watch.checkpoint()
                 elif best.waited >= settings.patience:
@@ -227,30 +238,20 @@ class BackwardRule(Rule):
         return (targets.float() - weights["level"]) / weights["size"]
 
     def _forward(
-        self, session: Session, z: torch.Tensor, first: torch.Tensor | None
+        self, leaves: Leaves, z: torch.Tensor, first: torch.Tensor | None
     ) -> list[torch.Tensor]:
         """Return what every layer says, with the graph that leads back through `vjp`."""
         said = []
-        for i, layer in enumerate(session.network.layers):
-            leaves = self.leaves.of[i]
+        for i, (layer, own) in enumerate(zip(leaves.layers, leaves.of, strict=True)):
             if i == 0 and first is not None:
                 features = first
             else:
-
-                def vjp(
-                    drives: Array,
-                    answers: Array,
-                    grad: torch.Tensor,
-                    i: int = i,
-                    layer: PhysicalLayer = layer,
-                ) -> tuple[torch.Tensor, torch.Tensor | None]:
-                    return self.vjp(i, layer, drives, answers, grad)
-
-                trained = {name: leaf for name, leaf in leaves.items() if name in ("A", "c")}
-                drives = drives_of(layer.encoder, z, trained)
-                answers = through(layer, drives, vjp, leaves.get("parameters"))
+                trained = {k: leaf for k, leaf in own.items() if k in ("A", "c")}
+                drives = self.disturb(i, drives_of(layer.encoder, z, trained))
+                vjp = functools.partial(self.vjp, i, layer)
+                answers = through(layer, drives, vjp, leaves.parameters(layer))
                 features = features_of(layer, answers, z)
-            weights = layer.weights | leaves
+            weights = layer.weights | own
             z = self.hand_on(weights, features)
             said.append(self.read(weights, z))
             z = z.detach() if self.local else z
@@ -272,42 +273,3 @@ class BackwardRule(Rule):
             }
         error = (scores[:, 0] - targets.float()).square().mean()
         return {"validation_loss": float(error / targets.float().var().clamp_min(1e-12))}
-
-
-class _Leaves:
-    """The tensors that are descended on; they share memory with the layers' own."""
-
-    def __init__(self, rule: BackwardRule, session: Session) -> None:
-        self.settings, self.rate = session.settings, rule.encoder_rate
-        parts = rule.parts(session.settings)
-        self.layers = session.network.layers
-        self.of: list[dict[str, torch.Tensor]] = []
-        for layer in self.layers:
-            leaves = {}
-            if "encoder" in parts:
-                leaves = {k: torch.from_numpy(v) for k, v in layer.encoder.trained.items()}
-            if "parameters" in parts:
-                leaves["parameters"] = torch.from_numpy(layer.programmable.parameters)
-            if "readout" in parts:
-                leaves |= {k: layer.weights[k].detach() for k in rule.trained}
-            self.of.append({k: leaf.requires_grad_() for k, leaf in leaves.items()})
-        groups: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
-        for leaves in self.of:
-            for name, leaf in leaves.items():
-                groups[name in ("A", "c", "parameters")].append(leaf)
-        self.optimiser = torch.optim.Adam([{"params": group} for group in groups if group])
-        self.rates = [rate for rate, group in zip((1.0, self.rate), groups, strict=True) if group]
-
-    def step(self, loss: torch.Tensor, epoch: int) -> None:
-        """Take one step; new parameters go into the devices, inside their limits."""
-        rate = self.settings.learning_rate_at(epoch)
-        for group, scale in zip(self.optimiser.param_groups, self.rates, strict=True):
-            group["lr"] = rate * scale
-        self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
-        for layer, leaves in zip(self.layers, self.of, strict=True):
-            if "parameters" in leaves:
-                device, values = layer.programmable, leaves["parameters"].detach().numpy()
-                np.clip(values, device.parameter_low, device.parameter_high, out=values)
-                device.program(values)

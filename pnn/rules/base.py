@@ -44,6 +44,10 @@ class Rule(ABC):
     name: ClassVar[str]
     #: What the rule needs from the device.
     rule_class: ClassVar[RuleClass] = RuleClass.OUTPUTS
+    #: The figure of its source, with the setting; empty where none is known.
+    reported: ClassVar[str] = ""
+    #: Where it works and where it does not, in a sentence.
+    works_on: ClassVar[str] = ""
     #: What it can learn: "classification", "regression".
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     #: What it can train (`pnn.training.PARTS`), and of that, what it trains unless told otherwise.
@@ -107,6 +111,10 @@ class Rule(ABC):
 
     # -- what the loops call -------------------------------------------------------------------
 
+    def place(self, network: PhysicalNetwork) -> PhysicalNetwork:
+        """Return the network that is trained; a reference may put other things in the places."""
+        return network
+
     def parts(self, settings: Training) -> tuple[str, ...]:
         """Return what is trained with these settings."""
         return settings.train or self.trains
@@ -122,12 +130,23 @@ class Rule(ABC):
                     f"rule {self.name!r} cannot train the {part} ({PARTS[part]}); it can train "
                     f"{', '.join(self.can_train)}"
                 )
-        for device in network.devices:
-            if device.spec.memory:
+        steps = settings.washout is not None
+        one_by_one = self.measures_once and self.views(n_classes, True) == 1
+        if steps and not (one_by_one and settings.schedule == "layerwise"):
+            raise ValueError(
+                f"rule {self.name!r} with schedule={settings.schedule!r} drives a step several "
+                "times, or in any order, and cannot follow a sequence; use a rule with one query "
+                "per sample that is measured once, and schedule='layerwise'"
+            )
+        for layer in network.layers:
+            name = layer.device.spec.name
+            if layer.device.spec.memory and not steps:
                 raise ValueError(
-                    f"rule {self.name!r} drives rows in any order, but {device.spec.name} keeps "
-                    "memory between rows"
+                    f"rule {self.name!r} drives rows in any order, but {name} keeps memory between "
+                    "rows; rows that are steps in time need a washout"
                 )
+            if steps and layer.encoder.masks > 1:
+                raise ValueError(f"masks={layer.encoder.masks}: a step is driven once; use masks=1")
 
     def train(self, session: Session) -> None:
         """Train every layer of the session's network; checks before the first query."""
@@ -152,6 +171,14 @@ class Rule(ABC):
         """Return how many rows `expand` makes of a sample."""
         return self.rows_per_sample(n_classes)
 
+    def channels(
+        self, index: int, n_layers: int, *, n_features: int, width: int, n_classes: int
+    ) -> int:
+        """Return how many numbers layer `index` of `n_layers` is driven with, labels included."""
+        if index:
+            return width
+        return n_features + (n_classes if self.hypotheses else 0)
+
     def measure(
         self,
         layer: PhysicalLayer,
@@ -168,6 +195,8 @@ class Rule(ABC):
         The views are made for the first layer; later ones are handed a row for each of them.
         `fit` learns the encoder and the scaling of the features from these rows.
         """
+        if layer.device.spec.memory:
+            layer.device.reset()  # every pass is a sequence from its beginning
         training = purpose in ("train", "validation")
         labels = None
         if first:

@@ -28,6 +28,8 @@ class ContrastiveRule(LocalRule):
     """
 
     hypotheses: ClassVar[bool] = True
+    #: Goodness that other layers add to that of a batch, (rows, n_classes); no gradient flows.
+    others: torch.Tensor | None = None
 
     def __init__(self, negatives: Literal["one", "all"] = "one") -> None:
         if negatives not in ("one", "all"):
@@ -73,10 +75,17 @@ class ContrastiveRule(LocalRule):
         h = torch.addmm(weights["b"], f, weights["W"])
         g, dg_dh = self.goodness(weights, h)
         g = g.reshape(n, k)
+        if self.others is not None:
+            g = g + self.others[rows[:, None], labels]
         pairs, d_positive, d_negative = self.loss(g[:, :1], g[:, 1:])
         d_g = torch.cat([d_positive.sum(dim=1, keepdim=True), d_negative], dim=1) / pairs.numel()
         d_h = d_g.reshape(-1, 1) * dg_dh
         return float(pairs.mean()), {"W": f.T @ d_h, "b": d_h.sum(dim=0)}
+
+    def step_multiply_adds(self, n_features: int, width: int, n_classes: int) -> int:
+        """Return those of the positive and its negatives."""
+        views = 2 if self.negatives == "one" else n_classes
+        return 2 * views * n_features * width
 
     def scores(self, weights: Weights, features: torch.Tensor) -> torch.Tensor:
         """Return the goodness of each hypothesis, (rows, n_classes)."""

@@ -2,58 +2,104 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 import torch
-from torch.nn.functional import softplus
 
 from pnn.layer import Weights
 from pnn.rules.contrastive import ContrastiveRule
+from pnn.rules.goodness import GOODNESS, THRESHOLDS, threshold, unit_vector
 
 __all__ = ["ForwardForward"]
 
 
 class ForwardForward(ContrastiveRule):
-    """Threshold on the mean square (Hinton, arXiv:2212.13345).
+    """A threshold on the goodness (Hinton, arXiv:2212.13345).
 
-    With a = relu(W f + b),
+    With a = relu(W f + b) and g = mean a^2 or another goodness,
 
-        g = mean a^2,    loss = softplus(theta - g_positive) + softplus(g_negative - theta),
+        loss = softplus(theta - g_positive) + softplus(g_negative - theta),
 
     and a is brought to unit mean square before the next layer, so that the goodness of one layer
-    cannot be read off by the next.
+    cannot be read off by the next. One query per sample, label and layer, in training (where the
+    answers are reused by all steps) and in prediction alike.
+
+    Peer normalisation adds peer/2 mean_j (m_j - mean m)^2, m_j the mean activity of unit j over
+    the batch's positives (the paper keeps a running mean), lest few units do all the work:
+    da_j = peer (m_j - mean m) / (rows width).
 
     Parameters
     ----------
-    theta : float
-        Threshold of the goodness.
+    theta : float or None
+        Threshold of the goodness; None takes one that suits it (`pnn.rules.goodness`).
     negatives : {"one", "all"}
         See `ContrastiveRule`.
+    goodness : {"mean", "sum", "top-k", "cosine"}
+        Of the squares of a, or the cosine of a and a fixed random vector.
+    peer : float
+        Strength of peer normalisation.
     """
 
     name: ClassVar[str] = "forward-forward"
+    reported: ClassVar[str] = "MNIST 98.64 % (arXiv:2212.13345, 4 x 2000 ReLU)"
+    works_on: ClassVar[str] = (
+        "any device; a query per class, and drives that the device must tell apart by their label"
+    )
 
-    def __init__(self, theta: float = 2.0, negatives: Literal["one", "all"] = "one") -> None:
+    def __init__(
+        self,
+        theta: float | None = None,
+        negatives: Literal["one", "all"] = "one",
+        goodness: str = "mean",
+        peer: float = 0.0,
+    ) -> None:
         super().__init__(negatives)
-        if not theta > 0:
+        if goodness not in GOODNESS:
+            raise ValueError(f"goodness={goodness!r} is not one of {', '.join(GOODNESS)}")
+        self.theta = THRESHOLDS[goodness] if theta is None else theta
+        if not self.theta > 0:
             raise ValueError(f"theta={theta!r} must be above 0")
-        self.theta = theta
+        if not (math.isfinite(peer) and peer >= 0):
+            raise ValueError(f"peer={peer!r} must be at least 0")
+        self.kind, self.peer = goodness, peer
+
+    def start(
+        self, n_features: int, width: int, n_classes: int, generator: torch.Generator
+    ) -> Weights:
+        """Return W and b, and for the cosine the vector p."""
+        weights = super().start(n_features, width, n_classes, generator)
+        return weights | ({"p": unit_vector(width, generator)} if self.kind == "cosine" else {})
 
     def goodness(self, weights: Weights, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the mean of relu(h)^2 and its gradient."""
+        """Return the goodness of relu(h) and its gradient."""
         a = h.relu()
-        return a.square().mean(dim=1), 2 * a / h.shape[1]
+        g, slope = GOODNESS[self.kind](weights, a)
+        return g, slope * (a > 0)
 
     def loss(
         self, positive: torch.Tensor, negative: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return the loss of each pair and its derivatives."""
-        low, high = self.theta - positive, negative - self.theta
-        return (
-            softplus(low) + softplus(high),
-            -torch.sigmoid(low).expand_as(negative),
-            torch.sigmoid(high),
-        )
+        return threshold(self.theta, positive, negative)
+
+    def gradients(
+        self,
+        weights: Weights,
+        features: torch.Tensor,
+        targets: torch.Tensor,
+        generator: torch.Generator,
+    ) -> tuple[float, Weights]:
+        """Return the mean loss, with peer normalisation, and its gradients by W and b."""
+        loss, found = super().gradients(weights, features, targets, generator)
+        if self.peer:
+            f = features[torch.arange(len(features)), targets]
+            a = torch.addmm(weights["b"], f, weights["W"]).relu()
+            off = a.mean(dim=0) - a.mean()
+            d_h = self.peer * off / a.numel() * (a > 0)
+            loss += 0.5 * self.peer * float(off.square().mean())
+            found = {"W": found["W"] + f.T @ d_h, "b": found["b"] + d_h.sum(dim=0)}
+        return loss, found
 
     def hand_on(self, weights: Weights, features: torch.Tensor) -> torch.Tensor:
         """Return relu(h) at unit mean square."""

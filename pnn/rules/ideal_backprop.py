@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 import torch
 from numpy.typing import NDArray
 
-from devices import differentiable_of, programmable_of
+from devices import differentiable_of
 from pnn.layer import PhysicalLayer, PhysicalNetwork
+from pnn.passage import vjp_of
 from pnn.rules.backward import BackwardRule
 from pnn.rules.base import RuleClass
 from pnn.training import Training
@@ -47,14 +48,7 @@ class IdealBackprop(BackwardRule):
         grad: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return (dD/du)^T dL/dy, and the same by the parameters where they are trained."""
-        model: Any = differentiable_of(layer.device)
-        at = [torch.from_numpy(drives).requires_grad_()]
-        if layer.trains_parameters:
-            device = programmable_of(layer.device)
-            assert device is not None
-            at.append(torch.from_numpy(device.parameters).requires_grad_())
-        with torch.enable_grad():
-            modelled = model.forward(*at)
-            found = torch.autograd.grad(modelled, at, grad.to(modelled.dtype), allow_unused=True)
-        by_drives = torch.zeros_like(at[0]) if found[0] is None else found[0]
-        return by_drives, found[1] if len(found) > 1 else None
+        model = differentiable_of(layer.device)
+        assert model is not None
+        inside = layer.programmable.parameters if layer.trains_parameters else None
+        return vjp_of(model, drives, grad, inside)

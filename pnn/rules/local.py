@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 
@@ -25,6 +26,11 @@ class LocalRule(Rule):
     Features have the shape (rows, n_features), or for a rule with `hypotheses`
     (rows, n_classes, n_features): every sample is measured under every label that it might have.
     """
+
+    #: Whether there is no joint schedule, as for a closed form or a readout of trained layers.
+    layerwise_only: ClassVar[bool] = False
+    #: Whether only the last layer is trained.
+    last_only: ClassVar[bool] = False
 
     @abstractmethod
     def start(
@@ -57,6 +63,22 @@ class LocalRule(Rule):
         `features` is empty in the joint schedule, which does not keep them.
         """
 
+    def step_multiply_adds(self, n_features: int, width: int, n_classes: int) -> int:
+        """Return the digital multiply-adds of one sample's part in one step of one layer.
+
+        Twice those of a prediction: forward, and by the weights.
+        """
+        return 2 * self.multiply_adds(n_features, width, n_classes)
+
+    def check(self, network: PhysicalNetwork, settings: Training, n_classes: int) -> None:
+        """Raise `ValueError` for a schedule that has no meaning here, too."""
+        super().check(network, settings, n_classes)
+        if self.layerwise_only and settings.schedule != "layerwise":
+            raise ValueError(
+                f"rule {self.name!r} is trained layer by layer, not with "
+                f"schedule={settings.schedule!r}; use schedule='layerwise'"
+            )
+
     def learn(self, session: Session) -> None:
         """Train by the schedule of the settings."""
         schedules.SCHEDULES[session.settings.schedule](self, session)
@@ -74,14 +96,14 @@ class LocalRule(Rule):
         """Return the queries that training and testing will spend, at the most, by purpose."""
         masks = [layer.encoder.masks for layer in network.layers]
         views = self.views(n_classes, True)
-        rest, whole = (views * sum(part) for part in (masks[1:], masks))
-        train, validation = n_train * whole, 0
+        train, validation = n_train * views * sum(masks), 0
         if settings.schedule == "joint":
-            train += n_train * rest * settings.epochs
+            train += n_train * views * sum(masks[1:]) * settings.epochs
         if self.uses_validation:
-            validation = n_validation * whole * settings.checks
+            seen = sum(masks[-1:] if self.last_only else masks) * settings.checks
             if settings.schedule == "layerwise":
                 # What is handed on to the next layer is measured once more.
-                validation += n_validation * (whole - views * masks[-1] if rest else 0)
+                seen += sum(masks[:-1])
+            validation = n_validation * views * seen
         test = n_test * sum(masks) * self.rows_per_sample(n_classes)
         return {"train": train, "validation": validation, "test": test}

@@ -25,6 +25,8 @@ class MonoForward(LocalRule):
     """
 
     name: ClassVar[str] = "mono-forward"
+    reported: ClassVar[str] = "CIFAR-10 62.34 % (MLP, arXiv:2501.09238)"
+    works_on: ClassVar[str] = "any device, a query per sample; depth adds little"
     trained: ClassVar[tuple[str, ...]] = ("W", "b", "M")
 
     def start(
@@ -50,12 +52,18 @@ class MonoForward(LocalRule):
         d_scores = scores.softmax(dim=1)
         d_scores[torch.arange(len(targets)), targets] -= 1
         d_scores /= len(targets)
-        d_h = (d_scores @ weights["M"].T) * (a > 0)
+        d_h = self.teach(weights, a, d_scores, targets)
         return float(cross_entropy(scores, targets)), {
             "W": features.T @ d_h,
             "b": d_h.sum(dim=0),
             "M": a.T @ d_scores,
         }
+
+    def teach(
+        self, weights: Weights, a: torch.Tensor, d_scores: torch.Tensor, targets: torch.Tensor
+    ) -> torch.Tensor:
+        """Return what W and b descend: dh, (rows, width), for activities a."""
+        return (d_scores @ weights["M"].T) * (a > 0)
 
     def hand_on(self, weights: Weights, features: torch.Tensor) -> torch.Tensor:
         """Return relu(W f + b)."""

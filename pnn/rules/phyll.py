@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import torch
-from torch.nn.functional import softplus
 
 from pnn.layer import Weights
 from pnn.rules.contrastive import ContrastiveRule
+from pnn.rules.goodness import contrast, cosine, unit_vector
 
 __all__ = ["PhyLL"]
 
@@ -36,6 +36,9 @@ class PhyLL(ContrastiveRule):
     """
 
     name: ClassVar[str] = "phyll"
+    works_on: ClassVar[str] = (
+        "any device; a query per class, and drives that the device must tell apart by their label"
+    )
 
     def __init__(self, theta: float = 4.0, negatives: Literal["one", "all"] = "one") -> None:
         super().__init__(negatives)
@@ -48,23 +51,18 @@ class PhyLL(ContrastiveRule):
     ) -> Weights:
         """Return W, b and the layer's unit vector p."""
         weights = super().start(n_features, width, n_classes, generator)
-        p = torch.randn(width, generator=generator)
-        return weights | {"p": p / p.norm()}
+        return weights | {"p": unit_vector(width, generator)}
 
     def goodness(self, weights: Weights, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return cos(|h|, p) and its gradient."""
-        size = h.abs()
-        length = size.norm(dim=1, keepdim=True).clamp_min(1e-12)
-        g = (size @ weights["p"])[:, None] / length
-        return g[:, 0], h.sign() * (weights["p"] - g * size / length) / length
+        g, slope = cosine(weights, h.abs())
+        return g, h.sign() * slope
 
     def loss(
         self, positive: torch.Tensor, negative: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return softplus(-theta (g+ - g-)) and its derivatives."""
-        x = -self.theta * (positive - negative)
-        slope = self.theta * torch.sigmoid(x)
-        return softplus(x), -slope, slope
+        return contrast(self.theta, positive, negative)
 
     def hand_on(self, weights: Weights, features: torch.Tensor) -> torch.Tensor:
         """Return h, brought to the length sqrt(width)."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import scipy.linalg
 import torch
 from numpy.typing import NDArray
 
-from pnn.layer import PhysicalNetwork, Weights
+from pnn.layer import Weights
 from pnn.rules.local import LocalRule
 from pnn.schedules import Look
-from pnn.training import Session, Training
+from pnn.training import Rows, Session
 
-__all__ = ["Readout", "ridge"]
+__all__ = ["Readout", "Ridge", "onehot", "ridge", "ridge_of"]
 
 Array = NDArray[np.float64]
 
@@ -34,8 +34,13 @@ class Readout(LocalRule):
     """
 
     name: ClassVar[str] = "readout"
+    works_on: ClassVar[str] = (
+        "any device, a query per sample, ever; the reference for accuracy per query"
+    )
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     uses_validation: ClassVar[bool] = False
+    layerwise_only: ClassVar[bool] = True
+    last_only: ClassVar[bool] = True
 
     def __init__(self, strengths: int = 60) -> None:
         if strengths < 2:
@@ -48,31 +53,10 @@ class Readout(LocalRule):
         """Return W = 0 and b = 0."""
         return {"W": torch.zeros(n_features, n_classes or 1), "b": torch.zeros(n_classes or 1)}
 
-    def check(self, network: PhysicalNetwork, settings: Training, n_classes: int) -> None:
-        """Raise `ValueError` for the joint schedule, too: it has no meaning here."""
-        super().check(network, settings, n_classes)
-        if settings.schedule != "layerwise":
-            raise ValueError(
-                f"rule {self.name!r} is fitted in closed form, layer by layer; "
-                "use schedule='layerwise'"
-            )
-
     def fit_layer(self, session: Session, index: int, features: torch.Tensor, look: Look) -> None:
-        """Fit the last layer; earlier ones have no weights."""
-        layers, rows = session.network.layers, session.rows
-        if index + 1 < len(layers):
-            return
-        if rows.n_classes:
-            targets = np.eye(rows.n_classes)[rows.targets.numpy()]
-        else:
-            targets = rows.targets.numpy()[:, None].astype(np.float64)
-        weights, offset, strength = ridge(features.numpy(), targets, self.strengths)
-        layers[index].weights = {
-            "W": torch.from_numpy(weights.astype(np.float32)),
-            "b": torch.from_numpy(offset.astype(np.float32)),
-        }
-        n, m = sorted(features.shape)
-        session.tally.add(n * n * m + 10 * n**3)  # Gram matrix and its eigenvectors
+        """Fit the last layer."""
+        W, b, strength = ridge_of(features, session, self.strengths)
+        session.network.layers[index].weights = {"W": W, "b": b}
         session.watch.epoch(layer=index, epoch=1, strength=strength)
         session.watch.checkpoint()
 
@@ -95,9 +79,44 @@ class Readout(LocalRule):
         return n_features * (n_classes or 1)
 
 
-def ridge(
-    features: NDArray[np.floating], targets: Array, strengths: int = 60
-) -> tuple[Array, Array, float]:
+def onehot(rows: Rows) -> Array:
+    """Return the training targets as a readout has them: 0 and 1 per class, or the number."""
+    if rows.n_classes:
+        return np.eye(rows.n_classes)[rows.targets.numpy()]
+    return rows.targets.numpy()[:, None].astype(np.float64)
+
+
+def ridge_of(
+    features: torch.Tensor, session: Session, strengths: int = 60
+) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Fit the training targets by `ridge`, from features of any kind."""
+    W, b, strength, _ = ridge(features.numpy(), onehot(session.rows), strengths)
+    n, m = sorted(features.shape)
+    session.tally.add(n * n * m + 10 * n**3)  # Gram matrix and its eigenvectors
+    return torch.from_numpy(W).float(), torch.from_numpy(b).float(), strength
+
+
+class Ridge(NamedTuple):
+    """A ridge regression: ``targets ~ features weights + offset``.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_features, n_targets)
+    offset : ndarray of shape (n_targets,)
+    strength : float
+        lambda, as cross-validation chose it.
+    score : float
+        What cross-validation made of it: an estimate of the mean square error on new rows, over
+        their number.
+    """
+
+    weights: Array
+    offset: Array
+    strength: float
+    score: float
+
+
+def ridge(features: NDArray[np.floating], targets: Array, strengths: int = 60) -> Ridge:
     """Fit ``targets ~ features W + b`` by ridge regression, lambda by cross-validation.
 
     Parameters
@@ -106,12 +125,6 @@ def ridge(
     targets : ndarray of shape (rows, n_targets)
     strengths : int
         Values of lambda tried, from 1e-10 to 10 times the largest squared singular value.
-
-    Returns
-    -------
-    W : ndarray of shape (n_features, n_targets)
-    b : ndarray of shape (n_targets,)
-    lambda : float
     """
     centre, level = features.mean(axis=0, dtype=np.float64), targets.mean(axis=0)
     f, t = features - centre, targets - level
@@ -136,9 +149,10 @@ def ridge(
     left = shrink**2 @ power + outside
     freedom = rows - 1 - (1 - shrink).sum(axis=1)
     score = left / np.maximum(freedom, 1e-12) ** 2
-    strength = float(grid[np.argmin(score)])
+    best = np.argmin(score)
+    strength = float(grid[best])
     if wide:
         weights = f.T @ (basis @ ((basis.T @ t) / (squares + strength)[:, None]))
     else:
         weights = basis @ ((basis.T @ (f.T @ t)) / (squares + strength)[:, None])
-    return weights, level - centre @ weights, strength
+    return Ridge(weights, level - centre @ weights, strength, float(score[best]))

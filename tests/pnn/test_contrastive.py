@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cosine_similarity
 
-from pnn.rules import ForwardForward, PhyLL
+from pnn.rules import ForwardForward, PhyLL, SymBa
+from pnn.rules.goodness import GOODNESS, THRESHOLDS
 
 # The rules as their papers write them, for autograd.
 
@@ -23,7 +24,7 @@ def phyll_goodness(weights, h):
     return cosine_similarity(h.abs(), weights["p"].expand_as(h), dim=-1)
 
 
-def phyll_loss(theta, positive, negative):
+def contrast_loss(theta, positive, negative):
     return softplus(-theta * (positive - negative))
 
 
@@ -36,8 +37,9 @@ def forward_forward_loss(theta, positive, negative):
 
 
 RULES = {
-    PhyLL: (phyll_goodness, phyll_loss),
+    PhyLL: (phyll_goodness, contrast_loss),
     ForwardForward: (forward_forward_goodness, forward_forward_loss),
+    SymBa: (forward_forward_goodness, contrast_loss),
 }
 
 problems = st.fixed_dictionaries(
@@ -165,9 +167,8 @@ def test_forward_forward_hands_on_no_trace_of_its_goodness():
     torch.testing.assert_close(cosine_similarity(handed_on, a, dim=-1), torch.ones(3, 2).double())
 
 
-@pytest.mark.parametrize("kind", RULES)
-def test_a_layer_that_is_silent_hands_on_and_learns_finite_numbers(kind):
-    rule = kind()
+@pytest.mark.parametrize("rule", [PhyLL(), ForwardForward(), SymBa(pattern=0)])
+def test_a_layer_that_is_silent_hands_on_and_learns_finite_numbers(rule):
     weights, features, targets = made(rule, 2, 3, 4, 5, seed=0)
     weights["b"].zero_()
     assert rule.hand_on(weights, torch.zeros_like(features)).eq(0).all()
@@ -195,3 +196,64 @@ def test_options_out_of_range_are_refused_with_their_value(kind):
         kind(theta=math.nan)
     with pytest.raises(ValueError, match="negatives='few' is not one of one, all"):
         kind(negatives="few")
+
+
+# -- goodness as a plug ------------------------------------------------------------------------
+
+PLUGS = {
+    "mean": lambda a, p: a.square().mean(dim=1),
+    "sum": lambda a, p: a.square().sum(dim=1),
+    "top-k": lambda a, p: a.square().topk(max(1, a.shape[1] // 10), dim=1).values.mean(dim=1),
+    "cosine": lambda a, p: cosine_similarity(a, p.expand_as(a), dim=1),
+}
+
+
+@pytest.mark.parametrize("name", GOODNESS)
+def test_every_goodness_has_the_slope_of_autograd(name):
+    rule = ForwardForward(goodness=name)
+    assert rule.theta == THRESHOLDS[name]
+    weights, features, _ = made(rule, 3, 3, 5, 31, seed=4)
+    h = (features.flatten(0, 1) @ weights["W"] + weights["b"]).requires_grad_()
+    expected = PLUGS[name](h.relu(), weights.get("p"))
+    expected.sum().backward()
+    g, slope = rule.goodness(weights, h.detach())
+    torch.testing.assert_close(g, expected.detach())
+    torch.testing.assert_close(slope, h.grad, rtol=1e-8, atol=1e-11)
+
+
+def test_an_unknown_goodness_is_answered_with_those_there_are():
+    with pytest.raises(ValueError, match="goodness='max' is not one of mean, sum, top-k, cosine"):
+        ForwardForward(goodness="max")
+
+
+def test_peer_normalisation_adds_the_gradient_of_its_penalty():
+    rule, plain = ForwardForward(peer=3.0), ForwardForward()
+    weights, features, targets = made(rule, 6, 2, 4, 7, seed=3)
+    leaves = {k: weights[k].clone().requires_grad_() for k in ("W", "b")}
+    f = features[torch.arange(6), targets]
+    mean = (f @ leaves["W"] + leaves["b"]).relu().mean(dim=0)
+    penalty = 0.5 * 3.0 * (mean - mean.mean()).square().mean()
+    penalty.backward()
+    loss, found = rule.gradients(weights, features, targets, torch.Generator())
+    before, base = plain.gradients(weights, features, targets, torch.Generator())
+    assert loss == pytest.approx(before + float(penalty.detach()))
+    for name, leaf in leaves.items():
+        torch.testing.assert_close(found[name] - base[name], leaf.grad)
+
+
+def test_symba_tells_every_layer_the_hypothesis():
+    rule, plain = SymBa(pattern=0.5), SymBa(pattern=0.0)
+    weights, features, _ = made(rule, 3, 2, 4, 9, seed=0)
+    told = rule.hand_on(weights, features) - plain.hand_on(weights, features)
+    torch.testing.assert_close(told, 0.5 * weights["patterns"].expand(3, 2, 9))
+    assert not weights["patterns"][0].equal(weights["patterns"][1])
+
+
+def test_goodness_of_other_layers_moves_the_loss_but_carries_no_gradient():
+    rule = PhyLL(negatives="all")
+    weights, features, targets = made(rule, 4, 3, 5, 6, seed=1)
+    alone, gradients = rule.gradients(weights, features, targets, torch.Generator())
+    rule.others = 50 * torch.nn.functional.one_hot(targets, 3)  # they know the answer already
+    loss, left = rule.gradients(weights, features, targets, torch.Generator())
+    assert loss < 1e-3 * alone
+    assert left["W"].norm() < 1e-3 * gradients["W"].norm()

@@ -41,7 +41,7 @@ def score(features, targets, strength):
 @shapes
 def test_weights_solve_the_normal_equations_about_the_means(**shape):
     features, targets = problem(**shape)
-    weights, offset, strength = ridge(features, targets)
+    weights, offset, strength, _ = ridge(features, targets)
     f, t = features - features.mean(axis=0), targets - targets.mean(axis=0)
     left = (f.T @ f + strength * np.eye(f.shape[1])) @ weights
     np.testing.assert_allclose(left, f.T @ t, rtol=1e-6, atol=1e-6 * np.abs(f.T @ t).max())
@@ -54,10 +54,12 @@ def test_weights_solve_the_normal_equations_about_the_means(**shape):
 @shapes
 def test_no_other_strength_has_a_lower_score(**shape):
     features, targets = problem(**shape)
-    *_, strength = ridge(features, targets, strengths=30)
+    _, _, strength, found = ridge(features, targets, strengths=30)
     top = np.linalg.svd(features - features.mean(axis=0), compute_uv=False)[0] ** 2
     scores = [score(features, targets, s) for s in top * np.logspace(-10, 1, 30)]
     assert score(features, targets, strength) <= min(scores) * 1.01
+    if len(features) > features.shape[1] + 1:
+        assert found == pytest.approx(score(features, targets, strength), rel=1e-6)
 
 
 def test_little_data_and_much_noise_is_held_back_more():
@@ -74,15 +76,15 @@ def test_features_that_never_move_are_left_out(shape):
     features = rng.standard_normal(shape)
     features[:, ::2] = 7.0
     targets = rng.standard_normal((len(features), 2))
-    weights, offset, strength = ridge(features, targets)
+    weights, offset, strength, _ = ridge(features, targets)
     np.testing.assert_allclose(weights[::2], 0, atol=1e-9)
-    alone, level, same = ridge(features[:, 1::2], targets)
+    alone, level, same, _ = ridge(features[:, 1::2], targets)
     assert strength == pytest.approx(same)
     np.testing.assert_allclose(features @ weights + offset, features[:, 1::2] @ alone + level)
 
 
 def test_nothing_but_constants_gives_the_mean():
-    weights, offset, _ = ridge(np.full((5, 3), 2.0), np.arange(5.0)[:, None])
+    weights, offset, *_ = ridge(np.full((5, 3), 2.0), np.arange(5.0)[:, None])
     np.testing.assert_allclose(weights, 0)
     np.testing.assert_allclose(offset, 2)
 
@@ -90,7 +92,7 @@ def test_nothing_but_constants_gives_the_mean():
 def test_single_precision_features_are_summed_in_double_precision():
     features = (1000 + np.random.default_rng(0).random((500, 4))).astype(np.float32)
     targets = features.astype(float) @ np.array([[1.0], [-2.0], [3.0], [0.5]]) - 7
-    weights, offset, _ = ridge(features, targets)
+    weights, offset, *_ = ridge(features, targets)
     np.testing.assert_allclose(weights[:, 0], [1, -2, 3, 0.5], rtol=1e-5)
     np.testing.assert_allclose(offset, -7, rtol=1e-2)
 

@@ -1,4 +1,7 @@
-"""Every rule learns through a black box that offers only the public contract."""
+"""Every rule learns through what it may use: most from the public contract of a black box."""
+
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,13 +10,17 @@ from black_boxes import BlackBox, Box, Peeked, digits, slope
 
 from pnn import PhysicalClassifier, PhysicalRegressor, Training
 from pnn.layer import PhysicalLayer, PhysicalNetwork
-from pnn.rules import RULES, PhyLL, Readout, RuleClass, make_rule
+from pnn.rules import RULES, LocalRule, PhyLL, Readout, RuleClass, make_rule
+from pnn.training import PARTS
 
 DATA = digits()
-TRAIN, TEST = slice(0, 360), slice(360, None)
+TRAIN, TEST = slice(0, 300), slice(300, None)
+#: Rules that train what stands after each device; those of other kinds have tests of their own.
+LOCAL = [name for name, rule in RULES.items() if issubclass(rule, LocalRule)]
+JOINT = [name for name in LOCAL if RULES[name].measures_once and not RULES[name].layerwise_only]
 
 
-def accuracy(device, rule, *, epochs=25, **parameters):
+def accuracy(device, rule, *, epochs=12, **parameters):
     """Test accuracy on three digits (chance: a third), from a closed device to a closed device."""
     estimator = PhysicalClassifier(
         device, rule, width=32, epochs=epochs, threads=1, random_state=0, **parameters
@@ -21,35 +28,35 @@ def accuracy(device, rule, *, epochs=25, **parameters):
     return estimator.fit(DATA.X[TRAIN], DATA.y[TRAIN]).score(DATA.X[TEST], DATA.y[TEST])
 
 
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize(
-    ("rule", "schedule"),
-    [(rule, "layerwise") for rule in RULES]
-    + [(rule, "joint") for rule in RULES if rule != "readout"],
-)
-@pytest.mark.filterwarnings("ignore::pnn.encoders.WidthWarning")
-def test_rules_learn_from_answers_alone(rule, schedule, layers):
+@pytest.mark.parametrize("rule", LOCAL)
+def test_rules_learn_from_answers_alone(rule):
     box = BlackBox(19, 64)
-    found = accuracy(box, rule, layers=layers, schedule=schedule)
-    assert found > 0.8
+    assert accuracy(box, rule) > 0.8
     assert not box.is_open
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", LOCAL)
+@pytest.mark.filterwarnings("ignore::pnn.encoders.WidthWarning")
+def test_rules_learn_through_a_device_for_each_layer(rule):
+    first = BlackBox(48, 48)
+    second = BlackBox(24, 64, domain="tones", high=0.2, seed=1)
+    assert accuracy([first, second], rule, layers=2) > 0.8
+    assert first.ledger.queries["test"] == second.ledger.queries["test"] > 0
+
+
+@pytest.mark.parametrize("rule", JOINT)
+@pytest.mark.filterwarnings("ignore::pnn.encoders.WidthWarning")
+def test_rules_learn_with_all_layers_at_once(rule):
+    assert accuracy(BlackBox(19, 64), rule, layers=2, schedule="joint") > 0.8
+
+
+@pytest.mark.parametrize("rule", LOCAL)
 def test_rules_learn_from_complex_answers_with_masks_and_skip(rule):
     box = BlackBox(19, 16, output_dtype="complex64")
     assert accuracy(box, rule, masks=2, skip=True) > 0.8
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.filterwarnings("ignore::pnn.encoders.WidthWarning")
-def test_rules_learn_through_a_device_for_each_layer(rule):
-    first, second = BlackBox(19, 48), BlackBox(24, 64, domain="tones", high=0.2, seed=1)
-    assert accuracy([first, second], rule, layers=2) > 0.8
-    assert first.ledger.queries["test"] == second.ledger.queries["test"] > 0
-
-
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", LOCAL)
 @pytest.mark.parametrize(
     "spec",
     [
@@ -61,14 +68,15 @@ def test_rules_learn_through_a_device_for_each_layer(rule):
     ids=lambda spec: spec["domain"],
 )
 def test_rules_learn_through_every_kind_of_input(rule, spec):
-    assert accuracy(BlackBox(38, 64, **spec), rule) > 0.8
+    assert accuracy(BlackBox(38, 64, **spec), rule) > 0.75
 
 
-def test_numbers_are_learned_through_a_black_box_too():
+@pytest.mark.parametrize("rule", [name for name in LOCAL if "regression" in RULES[name].tasks])
+def test_numbers_are_learned_too(rule):
     data = slope()
-    estimator = PhysicalRegressor(BlackBox(6, 64), random_state=0)
+    estimator = PhysicalRegressor(BlackBox(6, 64), rule, random_state=0)
     estimator.fit(data.X[:90], data.y[:90])
-    assert estimator.score(data.X[90:], data.y[90:]) > 0.9
+    assert estimator.score(data.X[90:], data.y[90:]) > 0.6
 
 
 def test_the_black_box_of_these_tests_is_one():
@@ -82,9 +90,18 @@ def test_the_black_box_of_these_tests_is_one():
 
 
 def test_a_rule_says_what_it_needs_and_what_it_costs():
-    assert {rule.rule_class for rule in RULES.values()} == {RuleClass.OUTPUTS}
-    per_sample = {name: rule().rows_per_sample(10) for name, rule in RULES.items()}
-    assert per_sample == {"phyll": 10, "forward-forward": 10, "mono-forward": 1, "readout": 1}
+    for rule in RULES.values():
+        assert rule.rule_class in RuleClass
+        assert set(rule.trains) <= set(rule.can_train) <= set(PARTS)
+        assert "arXiv" in rule.__doc__ or re.search(r"\d{4}\)", rule.__doc__)
+    for name in LOCAL:
+        assert RULES[name].works_on
+        assert re.search("quer(y|ies)", RULES[name].__doc__)
+    made = {name: rule() for name, rule in RULES.items()}
+    cost = {name: (one.rows_per_update(10), one.rows_per_sample(10)) for name, one in made.items()}
+    assert cost["phyll"] == cost["forward-forward"] == (10, 10)
+    assert cost["phyll-unsupervised"] == (2, 1)
+    assert cost["mono-forward"] == cost["readout"] == (1, 1)
 
 
 def test_rules_are_made_by_name_with_their_options():
@@ -96,7 +113,11 @@ def test_rules_are_made_by_name_with_their_options():
 @pytest.mark.parametrize(
     ("rule", "options", "message"),
     [
-        ("backprop", {}, "rule='backprop' is not one of phyll, forward-forward, mono-forward"),
+        (
+            "backprop",
+            {},
+            "rule='backprop' is not one of phyll, .*readout",
+        ),
         ("phyll", {"thta": 1}, "rule 'phyll': .*thta"),
         (PhyLL(), {"theta": 1}, r"'phyll' is made already; options \['theta'\] are late"),
     ],
@@ -110,7 +131,7 @@ def test_tasks_and_devices_that_do_not_suit_are_refused():
     network = PhysicalNetwork([PhysicalLayer(Box())])
     with pytest.raises(ValueError, match="'phyll' learns classification, not regression"):
         PhyLL().check(network, Training(), 0)
-    with pytest.raises(ValueError, match=r"'readout' is fitted in closed form.*'layerwise'"):
+    with pytest.raises(ValueError, match=r"'readout' is trained layer by layer.*'layerwise'"):
         Readout().check(network, Training(schedule="joint"), 3)
     network = PhysicalNetwork([PhysicalLayer(Box()), PhysicalLayer(Box(memory=True, name="loop"))])
     for rule in RULES.values():
@@ -118,16 +139,49 @@ def test_tasks_and_devices_that_do_not_suit_are_refused():
             rule().check(network, Training(), 3)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", LOCAL)
 def test_scores_of_a_row_do_not_depend_on_the_rows_beside_it(rule):
-    estimator = PhysicalClassifier(Box(19, 64), rule, width=32, epochs=4, random_state=0)
+    box = BlackBox(19, 64)
+    estimator = PhysicalClassifier(box, rule, width=32, epochs=2, random_state=0)
     estimator.fit(DATA.X[TRAIN], DATA.y[TRAIN])
     together = estimator.decision_function(DATA.X[TEST])
     alone = np.vstack([estimator.decision_function(row[None]) for row in DATA.X[TEST][:20]])
     np.testing.assert_allclose(together[:20], alone, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("rule", LOCAL)
+def test_what_was_learned_can_be_kept_and_taken_over(rule):
+    settings = {"layers": 2, "width": 16, "epochs": 1, "random_state": 0, "masks": 2}
+    estimator = PhysicalClassifier(Box(48, 24), rule, **settings)
+    estimator.fit(DATA.X[TRAIN], DATA.y[TRAIN])
+    other = PhysicalClassifier(Box(48, 24), rule, **settings).restore(estimator.state(), 16, 3)
+    other.classes_ = estimator.classes_
+    expected = estimator.decision_function(DATA.X[TEST])
+    np.testing.assert_allclose(other.decision_function(DATA.X[TEST]), expected, atol=1e-5)
+
+
 def test_the_scores_of_the_layers_are_added_up_but_a_readout_takes_the_last():
     scores = [torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 3.0]])]
     assert PhyLL().combine(scores).tolist() == [[1, 3]]
     assert Readout().combine(scores).tolist() == [[0, 3]]
+
+
+def test_the_rule_in_the_documentation_learns_and_is_short(tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "learning.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    whole = next(block for block in blocks if "LocalRule" in block)
+    assert len(whole.splitlines()) < 60
+    names = {}
+    exec(whole, names)
+    box = BlackBox(19, 64)
+    assert accuracy(box, names["NearestMean"](), layers=2, epochs=1) > 0.8
+    assert box.ledger.queries["train"] == 2 * 300
+
+
+def test_the_stream_in_the_documentation_is_learned():
+    page = Path(__file__).parents[2] / "docs" / "learning.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    names = {}
+    exec(next(block for block in blocks if "partial_fit" in block), names)
+    X = np.random.default_rng(1).uniform(-1, 1, (200, 8))
+    assert names["network"].score(X, X[:, 0] * X[:, 1] > 0) > 0.7
