@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,19 @@ class AffineMap:
         self._uy = self._uy + u.T @ y
         self._yy += (np.abs(y) ** 2).sum(axis=0)
         self.rows += len(drives)
+
+    def state(self) -> dict[str, Array]:
+        """Return the sums, by name, for `restore`."""
+        drive, answer = self._origin or (np.empty(0), np.empty(0))
+        sums = {"uu": self._uu, "uy": self._uy, "yy": self._yy}
+        return sums | {"rows": np.array(self.rows), "drive": drive, "answer": answer}
+
+    def restore(self, state: Mapping[str, Array]) -> Self:
+        """Take over what `state` of another map returned."""
+        self._uu, self._uy, self._yy = (state[name] for name in ("uu", "uy", "yy"))
+        self.rows = int(state["rows"])
+        self._origin = (state["drive"], state["answer"]) if self.rows else None
+        return self
 
     def solve(self) -> tuple[Array, Array]:
         """Return the matrix A, (n_outputs, n_inputs), and the offset b, (n_outputs,).

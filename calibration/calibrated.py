@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.delay import advance
+from calibration.corrections import CORRECTIONS
 from calibration.file import Calibration, load_calibration
-from calibration.phase_table import drive_for
-from devices import Device, Measurement, Purpose, Wrapper
+from calibration.sequence import CalibrationFolder
+from devices import Device, DeviceError, Flag, Measurement, Purpose, Wrapper
 
 __all__ = ["Calibrated"]
 
 Array = NDArray[Any]
+_log = logging.getLogger("calibration")
 
 
 class Calibrated(Wrapper):
@@ -26,19 +28,26 @@ class Calibrated(Wrapper):
     Several are nested, in the order in which they were measured; their ids are joined by ``+``.
 
     * ``offset``: answers less the answer at rest.
-    * ``linearity``: answers less their offset, over the gain: in the unit of the drive.
+    * ``linearity``: an answer becomes the drive that gave it in the sweep, in the unit of the
+      drive; so the bend of a saturating output is taken out. Answers beyond the sweep stop at its
+      ends, and their rows are flagged as saturated.
     * ``phase-table``: drives are phases in rad, from 0 to the range of the table; the domain
       becomes ``phase``.
     * ``delay``: recorded waveforms are moved earlier by their delay.
+    * ``transmission-matrix``: drives are amplitudes wanted at the outputs, from 0 to 1, one for
+      each; the phases shown are those of ``T^H`` times them (phase conjugation), so that a drive
+      of one 1 is a focus there. The answers stay what is measured.
+    * ``vna``: S-parameters, corrected for the analyser's errors; see `VnaCorrection`.
 
     Parameters
     ----------
     device : Device
         That was calibrated.
     calibration : Calibration or path
-        Of one of the kinds above.
+        Of one of the kinds above. Parents that are out of date in a file's folder are logged.
     conditions : mapping of str to float, optional
-        What is known of the moment; see `Calibration.check`.
+        What is known of the moment; see `Calibration.check`. What the monitors of a rig read is
+        checked with every measurement, and the rig's instruments when it is opened.
     override : str
         Reason to use a calibration that does not apply; it is logged.
 
@@ -59,62 +68,51 @@ class Calibrated(Wrapper):
         override: str = "",
     ) -> None:
         super().__init__(device)
-        found = (
-            calibration if isinstance(calibration, Calibration) else load_calibration(calibration)
-        )
+        if isinstance(calibration, Calibration):
+            found = calibration
+        else:
+            found = load_calibration(calibration)
+            for line in CalibrationFolder(Path(calibration).parent).stale(found):
+                _log.warning("out of date: %s", line)
         found.check(device, conditions, override)
+        if found.kind not in CORRECTIONS:
+            raise ValueError(
+                f"Calibrated: kind={found.kind!r} has nothing to apply; it must be one of "
+                + ", ".join(CORRECTIONS)
+            )
         self.calibration = found
         self.calibration_id = found.id
-        spec = device.spec
-        if found.kind == "linearity":
-            gain = found["gain"]
-            if not (np.isfinite(gain) & (gain != 0)).all():
-                raise ValueError(
-                    f"Calibrated: the outputs {np.flatnonzero(gain == 0).tolist()} of {spec.name} "
-                    "have no gain to divide by; leave them out"
-                )
-            self.spec = replace(spec, output_unit=spec.input_unit, saturation=None)
-        elif found.kind == "phase-table":
-            # Checked here, and not when the first drive comes.
-            drive_for([0.0], found["drives"], found["phase_rad"])
-            table = found["phase_rad"]
-            self.spec = replace(
-                spec, domain="phase", low=0.0, high=float(np.ptp(table)), input_unit="rad"
-            )
-        elif found.kind == "delay":
-            late = found["delay_samples"]
-            if not np.isfinite(late).all() or spec.n_outputs % len(late):
-                raise ValueError(
-                    f"Calibrated: delays {late} do not fit the {spec.n_outputs} outputs of "
-                    f"{spec.name}: one number for each recorded waveform is needed"
-                )
-        elif found.kind != "offset":
-            raise ValueError(
-                f"Calibrated: kind={found.kind!r} has nothing to apply; it must be offset, "
-                "linearity, phase-table or delay"
-            )
+        self._conditions, self._override = conditions, override
+        self._correction = CORRECTIONS[found.kind](found, device.spec)
+        self.spec = self._correction.spec
+
+    def _open(self) -> None:
+        super()._open()
+        try:
+            # Only now it is known which instruments answer.
+            self.calibration.check(self.inner, self._conditions, self._override)
+        except DeviceError:
+            self.inner.close()
+            raise
 
     def _drives(self, drives: Array) -> Array:
-        found = self.calibration
-        if found.kind != "phase-table":
-            return drives
-        phases = np.clip(drives, 0.0, self.spec.limits[1])
-        inner = drive_for(phases, found["drives"], found["phase_rad"])
-        return np.round(inner) if self.inner.spec.domain == "codes" else inner
+        return self._correction.drives(drives)
 
     def _answers(self, answers: Array, drives: Array) -> Array:
-        found = self.calibration
-        if found.kind == "offset":
-            return answers - found["offset"]
-        if found.kind == "linearity":
-            return (answers - found["offset"]) / found["gain"]
-        if found.kind == "delay":
-            late = found["delay_samples"]
-            waves = answers.reshape(len(answers), len(late), -1)
-            return advance(waves, late).reshape(answers.shape)
-        return answers
+        return self._correction.answers(answers)
 
     def _acquire(self, drives: Array, purpose: Purpose) -> Measurement:
         measured = super()._acquire(drives, purpose)
+        wrong = self.calibration.outside(measured.readings)
+        try:
+            self.calibration.refuse(self.spec.name, wrong, self._override)
+        except DeviceError:
+            self.inner.safe()
+            raise
+        flags = measured.flags
+        if self._correction.ends is not None:
+            low, high = self._correction.ends
+            beyond = ((measured.outputs <= low) | (measured.outputs >= high)).any(axis=1)
+            flags = np.where(beyond, flags | np.uint8(Flag.SATURATED), flags)
         ids = [one for one in (measured.calibration_id, self.calibration_id) if one]
-        return replace(measured, calibration_id="+".join(ids))
+        return replace(measured, flags=flags, calibration_id="+".join(ids))

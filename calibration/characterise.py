@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import whole
 from calibration.consistency import consistency
 from calibration.dimensionality import participation_ratio
 from calibration.laws import NonlinearityResult, nonlinearity
@@ -21,6 +20,7 @@ from calibration.repeats import measure_passes, no_memory
 from calibration.signal_dimensions import SignalDimensions, signal_dimensions
 from calibration.structure import Block, Structure, find_structure
 from devices import Device, DeviceSpec
+from devices.checks import whole
 
 __all__ = ["Characterisation", "characterise", "characterise_recording", "characterise_rows"]
 

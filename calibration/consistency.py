@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import whole
 from calibration.nonlinearity import uniform_drives
 from calibration.procedure import Procedure, quantity
 from calibration.repeats import measure_passes, no_memory
 from devices import Device, DeviceSpec
+from devices.checks import whole
 
 __all__ = ["Consistency", "ConsistencyResult", "consistency"]
 
@@ -38,7 +38,7 @@ class ConsistencyResult:
     per_output: Array = field(metadata=quantity("output"))
     mean: float = field(metadata=quantity())
     repeatability: Array = field(metadata=quantity("output", unit="output"))
-    standard_error: float = field(metadata=quantity())
+    standard_error: float = field(metadata=quantity(residual=True))
 
 
 @dataclass(frozen=True, kw_only=True)

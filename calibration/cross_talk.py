@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import number, whole
 from calibration.procedure import Procedure, quantity, rest_drive
 from calibration.repeats import measure_passes, no_memory
 from devices import Device, DeviceSpec
+from devices.checks import number, whole
 
 __all__ = ["CrossTalkResult", "CrossTalkTest"]
 
@@ -37,7 +37,7 @@ class CrossTalkResult:
     """
 
     response: Array = field(metadata=quantity("output", "input", unit="output"))
-    standard_error: Array = field(metadata=quantity("output", unit="output"))
+    standard_error: Array = field(metadata=quantity("output", unit="output", residual=True))
     partner: Array = field(metadata=quantity("input"))
     cross_talk_db: Array = field(metadata=quantity("output", "input", unit="dB"))
     worst_db: float = field(metadata=quantity(unit="dB"))

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import number, whole
 from calibration.procedure import Procedure, quantity
 from calibration.waveform import cost_of_playing, play, playable
 from devices import Device, DeviceSpec
+from devices.checks import number, whole
 
 __all__ = ["Delay", "DelayResult", "advance", "delay_samples"]
 
@@ -35,7 +35,9 @@ class DelayResult:
     """
 
     delay_samples: Array = field(metadata=quantity("channel", unit="sample"))
-    standard_error_samples: Array = field(metadata=quantity("channel", unit="sample"))
+    standard_error_samples: Array = field(
+        metadata=quantity("channel", unit="sample", residual=True)
+    )
     correlation: Array = field(metadata=quantity("channel"))
 
 

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import whole
 from calibration.nonlinearity import uniform_drives
 from calibration.procedure import Procedure, quantity
 from calibration.repeats import no_memory
 from devices import Device, DeviceSpec
+from devices.checks import whole
 
 __all__ = ["Drift", "DriftResult", "drift_of"]
 
@@ -46,9 +46,9 @@ class DriftResult:
     correlation: Array = field(metadata=quantity("lag"))
     relative_change: Array = field(metadata=quantity("lag"))
     rate_per_sqrt_query: float = field(metadata=quantity())
-    rate_error: float = field(metadata=quantity())
+    rate_error: float = field(metadata=quantity(residual=True))
     decorrelation_queries: float = field(metadata=quantity(unit="query"))
-    noise_share: float = field(metadata=quantity())
+    noise_share: float = field(metadata=quantity(residual=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,8 @@ def drift_of(rounds: Array, spacing: int) -> DriftResult:
     The two answers in a row, a and b, have the same drift and independent noise, so that
     ``<(a_k - a_j) (b_k - b_j)>`` is the square of the change alone, and the correlation
     ``r(a_k, b_j) / sqrt(r(a_k, b_k) r(a_j, b_j))`` is that of the signal (Spearman's correction
-    for attenuation). The rate is the slope of the change over the shorter half of the lags.
+    for attenuation). The rate is the slope of the change over the lags,
+    each weighted by how well it is known.
 
     Parameters
     ----------
@@ -139,7 +140,10 @@ def drift_of(rounds: Array, spacing: int) -> DriftResult:
             for m in range(1, n)
         ]
     )
-    relative = changes / power
+    # Relative to the answers at the start: an output that has walked away is no measure.
+    early = max(1, n // 8)
+    start = np.mean((a[:early].conj() * b[:early]).real, axis=(0, 1))
+    relative = changes / np.maximum(start, power / 10)
     centre = rounds[..., heard].mean(axis=(0, 1, 2))
     x, y = (((part - centre) / np.sqrt(power)).reshape(n, -1) for part in (a, b))
     overlap = (x.conj() @ y.T).real
@@ -147,9 +151,8 @@ def drift_of(rounds: Array, spacing: int) -> DriftResult:
     matrix = overlap / np.outer(own, own)
     correlation = np.array([np.diagonal(matrix, m).mean() for m in range(1, n)])
     lags = spacing * np.arange(1, n)
-    use = max(1, (n - 1) // 2)
-    weights = lags[:use] * np.arange(n - 1, n - 1 - use, -1.0)
-    slopes = weights @ relative[:use] / (weights @ lags[:use])  # per output
+    noise = float(np.mean(np.mean(np.abs(a - b) ** 2, axis=(0, 1)) / 2 / power))
+    slopes = _slopes(relative, lags, noise, rounds.shape[2])
     slope = float(slopes.mean())
     error = float(slopes.std(ddof=1) / np.sqrt(len(slopes))) if len(slopes) > 1 else np.nan
     rate = np.sqrt(max(slope, 0.0))
@@ -160,8 +163,25 @@ def drift_of(rounds: Array, spacing: int) -> DriftResult:
         rate_per_sqrt_query=float(rate),
         rate_error=error / (2 * rate) if rate > 0 else np.nan,
         decorrelation_queries=_decorrelation(lags, correlation),
-        noise_share=float(np.mean(np.mean(np.abs(a - b) ** 2, axis=(0, 1)) / 2 / power)),
+        noise_share=noise,
     )
+
+
+def _slopes(relative: Array, lags: Array, noise: float, probes: int) -> Array:
+    """Return the growth of the relative change per row, of each output.
+
+    A weighted mean over lags. The squared change of a walk after m steps of n scatters by itself
+    times ``sqrt(4 m / 3 (n - m))``, that of the noise by ``2 noise / sqrt(probes (n - m))``. The
+    weights need the slope, for which long lags make a start.
+    """
+    n = len(lags) + 1
+    m = np.arange(1.0, n)
+    slopes = relative[-1] / lags[-1] if n < 4 else (relative / lags[:, None])[n // 4 : n // 2 + 1]
+    slope = max(float(np.mean(slopes)), 1e-300)
+    scatter = (slope * lags) ** 2 * 4 * m / 3 / (n - m) + 4 * noise**2 / probes / (n - m)
+    weights = lags / np.maximum(scatter, 1e-300)
+    found: Array = weights @ relative / (weights @ lags)
+    return found
 
 
 def _decorrelation(lags: Array, correlation: Array) -> float:

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import number, whole
 from calibration.procedure import Procedure, quantity
 from calibration.waveform import cost_of_playing, play, playable
 from devices import Device, DeviceSpec
+from devices.checks import number, whole
 
 __all__ = ["EffectiveBits", "EffectiveBitsResult", "sine_quality"]
 

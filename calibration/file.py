@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.identity import identity_of, versions
+from calibration.identity import differences, identity_of, innermost, versions
 from calibration.named_array import Quantity, own_unit
 from devices import Device, NotCalibrated
 from devices.hdf5 import RecordFile
@@ -93,18 +93,17 @@ class Calibration:
         if not is_dataclass(result):
             raise ValueError(f"Calibration.of: result={result!r} must be the result of a procedure")
         units = {"input": device.spec.input_unit, "output": device.spec.output_unit}
-        data = {}
+        found: dict[bool, dict[str, Quantity]] = {False: {}, True: dict(residuals or {})}
         for one in fields(result):
             meta = one.metadata
-            value = getattr(result, one.name)
-            dims = meta.get("dims", ())
-            unit = meta.get("unit", "1")
-            data[one.name] = Quantity(np.asarray(value), dims, own_unit(unit, units))
+            unit = own_unit(meta.get("unit", "1"), units)
+            value = Quantity(np.asarray(getattr(result, one.name)), meta.get("dims", ()), unit)
+            found[meta.get("residual", False)][one.name] = value
         return cls(
             kind=kind,
-            data=data,
+            data=found[False],
             raw=raw or {},
-            residuals=residuals or {},
+            residuals=found[True],
             device=identity_of(device),
             settings=settings or {},
             validity=validity or {},
@@ -130,11 +129,35 @@ class Calibration:
         return f"Calibration({self.kind} {self.id})"
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return an array of the data by its name."""
-        if name not in self.data:
-            raise KeyError(f"a calibration of the kind {self.kind} has {sorted(self.data)}, "
+        """Return an array of the data or of the residuals by its name."""
+        known = {**self.data, **self.residuals}
+        if name not in known:
+            raise KeyError(f"a calibration of the kind {self.kind} has {sorted(known)}, "
                            f"not {name!r}")  # fmt: skip
-        return self.data[name].values
+        return known[name].values
+
+    def summary(self) -> dict[str, float | None]:
+        """Return one number for each real quantity of the data: the median over its axes."""
+        found: dict[str, float | None] = {}
+        for name, quantity in self.data.items():
+            values = quantity.values
+            if values.size and values.dtype.kind in "fiu":
+                known = values[np.isfinite(values)]
+                found[name] = float(np.median(known)) if known.size else None
+        return found
+
+    def headline(self) -> str:
+        """Return the result in one line: its single numbers, else medians of its arrays."""
+        median = self.summary()
+        numbers = [name for name in median if not self.data[name].dims]
+        shown = []
+        for name in numbers or list(median)[:3]:
+            value, unit = median[name], self.data[name].unit
+            text = "not known" if value is None else f"{value:.4g}"
+            shown.append(
+                f"{name} {text}" + (f" {unit}" if value is not None and unit != "1" else "")
+            )
+        return ", ".join(shown)
 
     def save(self, folder: str | Path) -> Path:
         """Write ``KIND-ID.h5`` into a folder and return its path; there already is as good.
@@ -185,23 +208,35 @@ class Calibration:
         NotCalibrated
             If the calibration does not apply and no reason to use it is given.
         """
-        wrong = []
         mine, other = dict(self.device), identity_of(device)
-        for key in sorted(mine.keys() | other.keys()):
-            if mine.get(key) != other.get(key):
-                wrong.append(f"{key} is {other.get(key)!r}, calibrated was {mine.get(key)!r}")
+        wrong = [
+            f"{key} is {other.get(key)!r}, calibrated was {mine.get(key)!r}"
+            for key in differences(mine, other)
+        ]
         now = {"time_s": datetime.now(UTC).timestamp()} | dict(conditions or {})
-        for name, (low, high) in self.validity.items():
-            if name not in now:
-                wrong.append(f"{name} is not known; it must be from {low:g} to {high:g}")
-            elif not low <= now[name] <= high:
-                wrong.append(f"{name}={now[name]:g} is outside the validity, {low:g} to {high:g}")
+        # What a rig's monitors read is checked with each measurement.
+        later = getattr(innermost(device), "monitors", {}).keys() - now.keys()
+        wrong += [
+            f"{name} is not known; it must be from {low:g} to {high:g}"
+            for name, (low, high) in self.validity.items()
+            if name not in now and name not in later
+        ]
+        wrong += self.outside(now)
+        self.refuse(device.spec.name, wrong, override)
+
+    def outside(self, conditions: Mapping[str, float]) -> list[str]:
+        """Return which of the conditions are outside the validity, one line each."""
+        return [
+            f"{name}={conditions[name]:g} is outside the validity, {low:g} to {high:g}"
+            for name, (low, high) in self.validity.items()
+            if name in conditions and not low <= conditions[name] <= high
+        ]
+
+    def refuse(self, device: str, wrong: Sequence[str], override: str) -> None:
+        """Raise `NotCalibrated` for what is wrong, or log it with the reason to go on."""
         if not wrong:
             return
-        text = (
-            f"calibration {self.kind} {self.id} does not apply to {device.spec.name}: "
-            + "; ".join(wrong)
-        )
+        text = f"calibration {self.kind} {self.id} does not apply to {device}: " + "; ".join(wrong)
         if not override:
             raise NotCalibrated(f"{text}. Calibrate again, or give a reason as override=")
         _log.warning("%s; used all the same: %s", text, override)
@@ -234,7 +269,11 @@ def load_calibration(path: str | Path) -> Calibration:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file")
-    with h5py.File(path, "r") as file:
+    try:
+        opened = h5py.File(path, "r")
+    except OSError as error:
+        raise ValueError(f"{path}: it is no whole HDF5 file: {error}") from error
+    with opened as file:
         if file.attrs.get("kind") != "calibration":
             raise ValueError(f"{path}: it is no calibration file")
         texts = ("device", "settings", "validity", "versions", "parents")

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import number, whole
 from calibration.nonlinearity import uniform_drives
 from calibration.procedure import Procedure, quantity
 from calibration.repeats import measure_passes, no_memory
 from devices import Device, DeviceSpec
+from devices.checks import number, whole
 
 __all__ = ["LabelSensitivity", "LabelSensitivityResult"]
 

@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import table, whole
 from calibration.features import Quadratic, folds_of, held_out_r2
 from calibration.nonlinearity import uniform_drives
 from calibration.procedure import Procedure, quantity
 from calibration.repeats import measure_passes, no_memory
 from devices import Device, DeviceSpec
+from devices.checks import table, whole
 
 __all__ = ["Nonlinearity", "NonlinearityResult", "explained_share", "nonlinearity"]
 

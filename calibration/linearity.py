@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import number, whole
 from calibration.procedure import Procedure, quantity, rest_drive
 from calibration.repeats import measure_passes, no_memory
 from devices import Device, DeviceSpec
+from devices.checks import number, whole
 
-__all__ = ["Linearity", "LinearityResult", "transfer"]
+__all__ = ["Linearity", "LinearityResult", "drive_of", "transfer"]
 
 Array = NDArray[Any]
 
@@ -52,13 +52,13 @@ class LinearityResult:
     """
 
     gain: Array = field(metadata=quantity("output", unit="output/input"))
-    gain_error: Array = field(metadata=quantity("output", unit="output/input"))
+    gain_error: Array = field(metadata=quantity("output", unit="output/input", residual=True))
     offset: Array = field(metadata=quantity("output", unit="output"))
     compression: Array = field(metadata=quantity("output", unit="input"))
     usable_low: Array = field(metadata=quantity("output", unit="input"))
     usable_high: Array = field(metadata=quantity("output", unit="input"))
     dynamic_range_db: Array = field(metadata=quantity("output", unit="dB"))
-    residual: Array = field(metadata=quantity("output"))
+    residual: Array = field(metadata=quantity("output", residual=True))
     drives: Array = field(metadata=quantity("level", unit="input"))
     answers: Array = field(metadata=quantity("level", "output", unit="output"))
 
@@ -180,6 +180,47 @@ def transfer(levels: Array, passes: Array, rest: float = 0.0) -> LinearityResult
         drives=levels,
         answers=mean,
     )
+
+
+def drive_of(answers: Array, drives: Array, curve: Array) -> Array:
+    """Return the swept drives that give these answers: the inverse of the measured transfer.
+
+    The curve is smoothed over seven levels (a local parabola, Savitzky and Golay 1964), so that
+    the noise of the sweep hardly enters, and interpolated linearly. Answers beyond it get the drive
+    at its end.
+
+    Parameters
+    ----------
+    answers : ndarray of shape (rows, n_outputs)
+    drives : ndarray of shape (levels,)
+    curve : ndarray of shape (levels, n_outputs)
+        `LinearityResult.drives` and `answers`.
+
+    Raises
+    ------
+    ValueError
+        If an output turns back by more than 5 % of its span: several drives give one answer.
+    """
+    from scipy.signal import savgol_filter
+
+    smooth = savgol_filter(curve, 7, 2, axis=0)
+    up = smooth[-1] >= smooth[0]
+    rising = np.where(up, smooth, -smooth)
+    level = np.maximum.accumulate(rising, axis=0)
+    span = np.ptp(rising, axis=0)
+    bad = (span == 0) | (np.max(level - rising, axis=0) > 0.05 * span)
+    if bad.any():
+        raise ValueError(
+            f"the outputs {np.flatnonzero(bad).tolist()} do not rise or fall all "
+            "the way with the drive; they cannot be made linear, leave them out"
+        )
+    signed = np.where(up, answers, -answers)
+    found = np.empty(answers.shape)
+    # Equal answers have no inverse; a hair's breadth apart, the first of them is meant.
+    hair = 1e-12 * span * np.arange(len(level))[:, None]
+    for k in range(answers.shape[1]):
+        found[:, k] = np.interp(signed[:, k], level[:, k] + hair[:, k], drives)
+    return found
 
 
 def _one(x: Array, y: Array, variance: float, repeats: int) -> list[float]:

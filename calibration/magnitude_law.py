@@ -9,11 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import table, whole
 from calibration.features import folds_of, held_out_r2
 from calibration.structure import Block
+from devices.checks import table, whole
 
-__all__ = ["MagnitudeLaw", "could_be_magnitudes", "fit_magnitude_law"]
+__all__ = [
+    "MagnitudeLaw",
+    "could_be_magnitudes",
+    "fit_magnitude_law",
+    "magnitude_map",
+    "magnitude_terms",
+]
 
 Array = NDArray[Any]
 
@@ -133,35 +139,90 @@ def _fit(
     matrix = np.zeros((len(outputs), drives.shape[1]), complex)
     offset = np.zeros(len(outputs), complex)
     for block in blocks:
-        inputs = list(block.inputs)
-        terms = (len(inputs) + 1) * (len(inputs) + 2) // 2
-        if len(rows) < 2 * terms:
-            raise ValueError(
-                f"fit_magnitude_law: {len(rows)} rows for the {terms} terms over {len(inputs)} "
-                f"inputs are too few; at least {2 * terms} are needed in a fit"
-            )
-        x = drives[rows][:, inputs]
-        for k in block.outputs:
-            row = outputs.index(k)
-            matrix[row, inputs], offset[row] = _fit_one(x, answers[rows, k])
+        inputs, chosen = list(block.inputs), list(block.outputs)
+        where = [outputs.index(k) for k in chosen]
+        found = magnitude_map(drives[rows][:, inputs], answers[rows][:, chosen])
+        matrix[np.ix_(where, inputs)], offset[where] = found[:2]
     return matrix, offset
 
 
-def _fit_one(x: Array, y: Array) -> tuple[Array, complex]:
-    """Return the row of H over these inputs, and b."""
-    from scipy.optimize import least_squares
+def magnitude_map(
+    drives: Array, answers: Array, start: tuple[Array, Array] | None = None
+) -> tuple[Array, Array, int]:
+    """Fit ``|H x + b|`` once, to all rows, as `fit_magnitude_law` does.
 
-    scale = float(np.sqrt(np.mean(y**2))) or 1.0
-    size = np.where(np.abs(x).max(axis=0) > 0, np.abs(x).max(axis=0), 1.0)
-    z, y = np.hstack([x / size, np.ones((len(x), 1))]), y / scale
+    Parameters
+    ----------
+    drives : ndarray of shape (rows, n_inputs)
+    answers : ndarray of shape (rows, n_outputs)
+        Not negative, but for noise.
+    start : tuple of ndarray, optional
+        H and b of an earlier fit, to begin with; then few rows do.
+
+    Returns
+    -------
+    tuple
+        H, (n_outputs, n_inputs), b, (n_outputs,), both complex, and the multiply-adds spent.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than twice as many rows as terms.
+    """
+    size = np.where(np.abs(drives).max(axis=0) > 0, np.abs(drives).max(axis=0), 1.0)
+    z = np.hstack([drives / size, np.ones((len(drives), 1))])
+    rows, n = z.shape
+    terms = magnitude_terms(n - 1, warm=start is not None)
+    if rows < 2 * terms:
+        raise ValueError(
+            f"fit_magnitude_law: {rows} rows for the {terms} terms over {n - 1} inputs are too "
+            f"few; at least {2 * terms} are needed in a fit"
+        )
+    scale = np.sqrt(np.mean(answers**2, axis=0))
+    scale[scale == 0] = 1.0
+    y = answers / scale
+    spent = 0
+    if start is None:
+        begin = _beginning(z, y)
+        spent = rows * terms * (terms + y.shape[1])
+    else:
+        fields = np.hstack([start[0] * size, start[1][:, None]]) / scale[:, None]
+        begin = np.stack([fields.real, fields.imag], axis=2)
+    found = np.empty((y.shape[1], n), complex)
+    for k in range(y.shape[1]):
+        found[k], evaluations = _refined(z, y[:, k], begin[k])
+        spent += evaluations * rows * (2 * n) ** 2
+    found *= scale[:, None]
+    return found[:, :-1] / size, found[:, -1], spent
+
+
+def magnitude_terms(n_inputs: int, *, warm: bool = False) -> int:
+    """Return how many numbers a fit finds for each output; twice as many rows are needed.
+
+    Those of the quadratic form it begins with, or, from an earlier fit, of H and b alone.
+    """
+    return 2 * (n_inputs + 1) if warm else (n_inputs + 1) * (n_inputs + 2) // 2
+
+
+def _beginning(z: Array, y: Array) -> Array:
+    """Return rows of (H, b) as pairs of real numbers, (n_outputs, n, 2), from the squares."""
     n = z.shape[1]
     i, j = np.triu_indices(n)
     terms = z[:, i] * z[:, j] * np.where(i == j, 1.0, 2.0)
     coefficients, *_ = np.linalg.lstsq(terms, y**2, rcond=1e-10)
-    form = np.zeros((n, n))
-    form[i, j] = form[j, i] = coefficients
-    values, vectors = np.linalg.eigh(form)
-    start = vectors[:, -2:] * np.sqrt(np.clip(values[-2:], 1e-6 * max(values[-1], 1e-6), None))
+    forms = np.zeros((y.shape[1], n, n))
+    forms[:, i, j] = forms[:, j, i] = coefficients.T
+    values, vectors = np.linalg.eigh(forms)
+    least = 1e-6 * np.maximum(values[:, -1:], 1e-6)
+    begin: Array = vectors[:, :, -2:] * np.sqrt(np.clip(values[:, -2:], least, None))[:, None]
+    return begin
+
+
+def _refined(z: Array, y: Array, begin: Array) -> tuple[Array, int]:
+    """Return the row (H, b), complex, that fits one output best, and the evaluations it took."""
+    from scipy.optimize import least_squares
+
+    n = z.shape[1]
 
     def fields(parameters: Array) -> Array:
         return z @ parameters.reshape(n, 2)
@@ -175,6 +236,5 @@ def _fit_one(x: Array, y: Array) -> tuple[Array, complex]:
         unit = parts / np.maximum(np.hypot(*parts.T), 1e-9)[:, None]
         return (z[:, :, None] * unit[:, None, :]).reshape(len(z), 2 * n)
 
-    fit = least_squares(missed, start.ravel(), slope, method="lm", max_nfev=60)
-    found = fit.x.reshape(n, 2) @ [1, 1j] * scale
-    return found[:-1] / size, complex(found[-1])
+    fit = least_squares(missed, begin.ravel(), slope, method="lm", max_nfev=60)
+    return fit.x.reshape(n, 2) @ [1, 1j], int(fit.nfev)

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import table, whole
 from calibration.procedure import Procedure, quantity
 from calibration.waveform import play, playable
 from devices import Device, DeviceSpec
+from devices.checks import table, whole
 
 __all__ = ["MemoryCapacity", "MemoryCapacityResult", "memory_curve"]
 
@@ -37,7 +37,7 @@ class MemoryCapacityResult:
 
     capacity: float = field(metadata=quantity(unit="row"))
     curve: Array = field(metadata=quantity("lag"))
-    floor: float = field(metadata=quantity())
+    floor: float = field(metadata=quantity(residual=True))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,8 @@ class Quantity:
 def own_unit(unit: str, units: Mapping[str, str]) -> str:
     """Put the device's units in the place of ``input`` and ``output``."""
     if unit == "output/input":
-        return f"{units['output']}/{units['input']}"
+        unit = f"{units['output']}/{units['input']}"
+        return "1" if units["output"] == units["input"] else unit.removesuffix("/1")
     for name, own in units.items():
         unit = unit.replace(name, own)
     return unit or "1"

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import table, whole
 from calibration.nonlinearity import uniform_drives
 from calibration.procedure import Procedure, quantity
 from calibration.repeats import no_memory
 from devices import Device, DeviceSpec
+from devices.checks import table, whole
 
 __all__ = ["Noise", "NoiseResult", "noise_colour", "signal_to_noise"]
 
@@ -34,6 +34,8 @@ class NoiseResult:
         10 lg of the ratio of their squares; inf without noise, -inf without signal.
     median_snr_db : float
         The median over outputs.
+    snr_error_db : float
+        Standard error of the ratios for random drives; even ones are at least as good.
     colour : ndarray of shape (n_outputs,)
         Exponent a of a noise spectrum ``f^a``: 0 white, -1 flicker, -2 a random walk; nan for an
         output without noise.
@@ -47,6 +49,7 @@ class NoiseResult:
     signal_std: Array = field(metadata=quantity("output", unit="output"))
     snr_db: Array = field(metadata=quantity("output", unit="dB"))
     median_snr_db: float = field(metadata=quantity(unit="dB"))
+    snr_error_db: float = field(metadata=quantity(unit="dB", residual=True))
     colour: Array = field(metadata=quantity("output"))
     lag_one: Array = field(metadata=quantity("output"))
     common_share: float = field(metadata=quantity())
@@ -59,8 +62,9 @@ class Noise(Procedure[NoiseResult]):
     Parameters
     ----------
     rows : int
-        Different drives, uniform between the limits, each repeated in a row. The error of the
-        ratio is about ``4.3 sqrt(2 / rows)`` dB, from the scatter of the signal's variance.
+        Different drives, evenly between the limits, each repeated in a row; best a power of 2.
+        The ratio's error is from the scatter of the signal's variance over them: up to
+        ``4.3 sqrt(2 / rows)`` dB for many inputs, a fraction of it for few.
     repeats : int
         How often each is driven.
     series : int
@@ -71,7 +75,7 @@ class Noise(Procedure[NoiseResult]):
 
     kind: ClassVar[str] = "noise"
     needs: ClassVar[tuple[str, ...]] = ("settling",)
-    rows: int = 400
+    rows: int = 512
     repeats: int = 3
     series: int = 512
     seed: int = 0
@@ -90,12 +94,10 @@ class Noise(Procedure[NoiseResult]):
         return self.rows * self.repeats + self.series
 
     def _run(self, device: Device) -> NoiseResult:
-        drives = uniform_drives(device, self.rows + 1, self.seed)
-        repeated = device.measure(
-            np.repeat(drives[:-1], self.repeats, axis=0), purpose="calibration"
-        )
+        drives = uniform_drives(device, self.rows, self.seed, even=True)
+        repeated = device.measure(np.repeat(drives, self.repeats, axis=0), purpose="calibration")
         signal, noise = signal_to_noise(repeated.reshape(self.rows, self.repeats, -1))
-        series = device.measure(np.repeat(drives[-1:], self.series, axis=0), purpose="calibration")
+        series = device.measure(np.repeat(drives[:1], self.series, axis=0), purpose="calibration")
         colour, lag_one = noise_colour(series)
         centred = series - series.mean(axis=0)
         gram = centred.conj().T @ centred
@@ -103,12 +105,15 @@ class Noise(Procedure[NoiseResult]):
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = 10 * np.log10(signal / noise)
         ratio = np.where((noise == 0) & (signal == 0), -np.inf, ratio)
+        # Of the variances of the signal and of the noise, from so many values each.
+        error = 10 / np.log(10) * np.sqrt(2 / self.rows * (1 + 1 / (self.repeats - 1)))
         middle = np.sort(ratio)[(len(ratio) - 1) // 2]  # a mean of infinities is none
         return NoiseResult(
             noise_std=np.sqrt(noise),
             signal_std=np.sqrt(signal),
             snr_db=ratio,
             median_snr_db=float(middle),
+            snr_error_db=float(error),
             colour=colour,
             lag_one=lag_one,
             common_share=float(np.linalg.eigvalsh(gram)[-1] / total) if total > 0 else 0.0,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import qmc
 
 from calibration.affine import AffineMap
 from devices import Device
@@ -13,13 +14,23 @@ from devices import Device
 __all__ = ["affine_share", "uniform_drives"]
 
 
-def uniform_drives(device: Device, rows: int, seed: int = 0) -> NDArray[np.float64]:
+def uniform_drives(
+    device: Device, rows: int, seed: int = 0, *, even: bool = False
+) -> NDArray[np.float64]:
     """Return legal drives, (rows, n_inputs), uniform between the limits of each input.
 
-    Bits are on or off with equal chance; codes are whole numbers.
+    Bits are on or off with equal chance; codes are whole numbers. `even` drives fill the space more
+    evenly than random ones (a scrambled Sobol sequence in random order), so that means over them
+    scatter less; they are not independent of each other.
     """
     low, high = device.spec.limits
-    shares = np.random.default_rng(seed).random((rows, device.spec.n_inputs))
+    n = device.spec.n_inputs
+    random = np.random.default_rng(seed)
+    if even and n <= qmc.Sobol.MAXDIM:
+        sequence = qmc.Sobol(n, seed=random).random_base2(int(np.ceil(np.log2(rows))))
+        shares = random.permutation(sequence[:rows])
+    else:
+        shares = random.random((rows, n))
     if device.spec.domain == "bits":
         return np.where(shares < 0.5, low, high)
     drives = low + shares * (high - low)

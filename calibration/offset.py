@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import whole
 from calibration.procedure import Procedure, quantity, rest_drive
 from devices import Device, DeviceSpec
+from devices.checks import whole
 
 __all__ = ["Offset", "OffsetResult"]
 
@@ -34,7 +34,7 @@ class OffsetResult:
     """
 
     offset: Array = field(metadata=quantity("output", unit="output"))
-    standard_error: Array = field(metadata=quantity("output", unit="output"))
+    standard_error: Array = field(metadata=quantity("output", unit="output", residual=True))
     dark_noise: Array = field(metadata=quantity("output", unit="output"))
     rest: Array = field(metadata=quantity("input", unit="input"))
 

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibration._checks import table, whole
 from calibration.procedure import Procedure, quantity
 from calibration.repeats import measure_passes, no_memory
 from devices import Device, DeviceSpec
+from devices.checks import number, table, whole
 
 __all__ = ["PhaseTable", "PhaseTableResult", "drive_for", "phase_of"]
 
@@ -38,7 +38,7 @@ class PhaseTableResult:
     drives: Array = field(metadata=quantity("level", unit="input"))
     phase_rad: Array = field(metadata=quantity("level", unit="rad"))
     range_rad: float = field(metadata=quantity(unit="rad"))
-    residual_rad: float = field(metadata=quantity(unit="rad"))
+    residual_rad: float = field(metadata=quantity(unit="rad", residual=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,9 @@ class PhaseTable(Procedure[PhaseTableResult]):
         How often each is measured, in random order.
     seed : int
         Of the order.
+    wavelength_m : float or None
+        Of the light: a table serves one wavelength. It becomes a condition of the calibration,
+        valid within 0.1 %.
     """
 
     kind: ClassVar[str] = "phase-table"
@@ -63,10 +66,19 @@ class PhaseTable(Procedure[PhaseTableResult]):
     levels: int = 65
     repeats: int = 2
     seed: int = 0
+    wavelength_m: float | None = None
 
     def __post_init__(self) -> None:
         whole("PhaseTable", "levels", self.levels, 9)
         whole("PhaseTable", "repeats", self.repeats, 1)
+        if self.wavelength_m is not None:
+            number("PhaseTable", "wavelength_m", self.wavelength_m, 0.0, above=True)
+
+    def validity(self) -> dict[str, tuple[float, float]]:
+        """Return the wavelength, where it is known."""
+        if self.wavelength_m is None:
+            return {}
+        return {"wavelength_m": (0.999 * self.wavelength_m, 1.001 * self.wavelength_m)}
 
     def check(self, spec: DeviceSpec) -> None:
         """Refuse memory, bits, unequal limits, and fewer than two numbers per answer."""

@@ -19,13 +19,14 @@ R = TypeVar("R")
 _log = logging.getLogger("calibration")
 
 
-def quantity(*dims: str, unit: str = "1") -> dict[str, Any]:
+def quantity(*dims: str, unit: str = "1", residual: bool = False) -> dict[str, Any]:
     """Return the metadata of a result's field: names of its axes (a number has none), and unit.
 
-    The names and the unit go into calibration files. The units ``input`` and ``output`` stand for
-    those of the device's drives and answers.
+    They go into calibration files. The units ``input`` and ``output`` stand for those of the
+    device's drives and answers. A `residual` says how far the result can be trusted: its error, or
+    what it leaves unexplained.
     """
-    return {"dims": dims, "unit": unit}
+    return {"dims": dims, "unit": unit, "residual": residual}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,10 @@ class Procedure(ABC, Generic[R]):
 
     def check(self, spec: DeviceSpec) -> None:
         """Raise `ValueError` if the procedure makes no sense on such a device."""
+
+    def validity(self) -> dict[str, tuple[float, float]]:
+        """Return the conditions that the result holds for, as far as the settings tell."""
+        return {}
 
     @abstractmethod
     def queries(self, spec: DeviceSpec) -> int:

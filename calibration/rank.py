@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import number, table, whole
 from calibration.nonlinearity import uniform_drives
 from calibration.procedure import Procedure, quantity
 from calibration.repeats import measure_passes, no_memory
 from devices import Device, DeviceSpec
+from devices.checks import number, table, whole
 
 __all__ = ["Ranks", "RanksResult", "rank_above_noise"]
 
@@ -41,8 +41,8 @@ class RanksResult:
 
     kernel_rank: int = field(metadata=quantity())
     generalisation_rank: int = field(metadata=quantity())
-    kernel_tolerance: float = field(metadata=quantity(unit="output"))
-    generalisation_tolerance: float = field(metadata=quantity(unit="output"))
+    kernel_tolerance: float = field(metadata=quantity(unit="output", residual=True))
+    generalisation_tolerance: float = field(metadata=quantity(unit="output", residual=True))
     kernel_values: Array = field(metadata=quantity("value", unit="output"))
     generalisation_values: Array = field(metadata=quantity("value", unit="output"))
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
+
+from devices.recorded_rows import read_rows
 
 __all__ = ["Recording", "read_recording"]
 
@@ -56,7 +57,9 @@ class Recording:
         return [np.sort(group) for group in np.split(order, cuts) if len(group) > 1]
 
 
-def read_recording(path: str | Path, answers: str | Path | None = None) -> Recording:
+def read_recording(
+    path: str | Path, answers: str | Path | None = None, group: str | None = None
+) -> Recording:
     """Read a recording.
 
     Parameters
@@ -65,6 +68,8 @@ def read_recording(path: str | Path, answers: str | Path | None = None) -> Recor
         An HDF5 file of `devices.Recorded`, or a CSV file of drives without header.
     answers : path, optional
         The CSV file of the answers, where the drives are one. Values may be complex (``1+2j``).
+    group : str, optional
+        The group of the HDF5 file; needed where it has several recordings.
 
     Raises
     ------
@@ -79,7 +84,7 @@ def read_recording(path: str | Path, answers: str | Path | None = None) -> Recor
             raise ValueError(
                 f"{path}: a recording is an HDF5 file, or two CSV files, of drives and of answers"
             )
-        return _from_hdf5(path)
+        return _from_hdf5(path, group)
     tables = [_from_csv(Path(one)) for one in (path, answers)]
     if np.iscomplexobj(tables[0]):
         raise ValueError(f"{path}: drives must be real numbers")
@@ -97,26 +102,12 @@ def _from_csv(path: Path) -> Array:
     raise ValueError(f"{path}: not a table of numbers separated by commas: {reason}")
 
 
-def _from_hdf5(path: Path) -> Recording:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file")
-    with h5py.File(path, "r") as file:
-        found: list[h5py.Group] = [file] if "answers" in file else []
-        file.visititems(
-            lambda _, item: (
-                found.append(item)
-                if isinstance(item, h5py.Group) and "answers" in item and "drives" in item
-                else None
-            )
-        )
-        if not found or "drives" not in found[0]:
-            raise ValueError(f"{path}: it has no group with the tables drives and answers")
-        group = found[0]
-        n = min(len(group["drives"]), len(group["answers"]), len(group.get("row", group["drives"])))
-        return Recording(
-            drives=group["drives"][:n].astype(float),
-            answers=group["answers"][:n],
-            name=str(group.attrs.get("device", path.stem)),
-            input_unit=str(group["drives"].attrs.get("units", "1")),
-            output_unit=str(group["answers"].attrs.get("units", "1")),
-        )
+def _from_hdf5(path: Path, group: str | None) -> Recording:
+    found = read_rows(path, group)
+    return Recording(
+        drives=found.drives,
+        answers=found.answers,
+        name=found.spec.name,
+        input_unit=found.spec.input_unit,
+        output_unit=found.spec.output_unit,
+    )

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from calibration.file import Calibration, load_calibration
-from calibration.identity import identity_of
+from calibration.identity import differences, identity_of, innermost
+from calibration.named_array import Quantity
 from calibration.procedure import Procedure
+from calibration.tap import Tap
 from devices import Device
+from devices.checks import number, one_of
 
 __all__ = ["CalibrationFolder", "calibrate", "check_order"]
+
+_log = logging.getLogger("calibration")
+
+#: How long a calibration holds unless told otherwise.
+WEEK_S = 7 * 24 * 3600.0
 
 #: In which order procedures are run; each may need those before it.
 ORDER = (
@@ -35,14 +46,30 @@ class CalibrationFolder:
         self.path = Path(path)
 
     def all(self) -> list[Calibration]:
-        """Return every calibration, oldest first."""
-        found = [load_calibration(path) for path in self.path.glob("*-*.h5")]
+        """Return every calibration, oldest first; damaged files are logged and left out."""
+        found = []
+        for path in self.path.glob("*-*.h5"):
+            try:
+                found.append(load_calibration(path))
+            except (ValueError, OSError) as error:
+                _log.warning("left out: %s", error)
         return sorted(found, key=lambda one: (one.time_s, one.id))
 
-    def latest(self, device: Device, kind: str) -> Calibration | None:
-        """Return the youngest calibration of a kind for this device, or None."""
+    def latest(
+        self, device: Device, kind: str, conditions: Mapping[str, float] | None = None
+    ) -> Calibration | None:
+        """Return the youngest calibration of a kind for this device, or None.
+
+        With `conditions`, as ``wavelength_m``, the youngest that is valid under them.
+        """
         identity = identity_of(device)
-        mine = [c for c in self.all() if c.kind == kind and dict(c.device) == identity]
+        mine = [
+            one
+            for one in self.all()
+            if one.kind == kind
+            and not differences(one.device, identity)
+            and not one.outside(conditions or {})
+        ]
         return mine[-1] if mine else None
 
     def stale(self, calibration: Calibration) -> list[str]:
@@ -68,6 +95,11 @@ class CalibrationFolder:
                 )
             found += self.stale(old)
         return found
+
+    def out_of_date(self, device: Device) -> list[str]:
+        """Return why the latest calibrations of a device are out of date, see `stale`."""
+        latest = [one for kind in ORDER if (one := self.latest(device, kind)) is not None]
+        return [line for one in latest for line in self.stale(one)]
 
 
 def check_order(
@@ -108,8 +140,15 @@ def calibrate(
     folder: str | Path,
     *,
     not_needed: Sequence[str] = (),
+    validity: Mapping[str, tuple[float, float]] | None = None,
+    valid_for_s: float = WEEK_S,
+    margins: Mapping[str, float] | None = None,
+    began: Callable[[Procedure[Any]], None] = lambda procedure: None,
+    failed: Callable[[Procedure[Any], ValueError], None] | None = None,
 ) -> list[Calibration]:
     """Run procedures in the order of their needs, and write a file for each.
+
+    The files hold every row that was measured, as raw data, with what the monitors read.
 
     Parameters
     ----------
@@ -121,6 +160,17 @@ def calibrate(
         Where the files go; calibrations of this device in it count as done.
     not_needed : sequence of str
         See `check_order`.
+    validity : mapping of str to (float, float), optional
+        Conditions under which the files may be used.
+    valid_for_s : float
+        How long they may be used; inf: for ever.
+    margins : mapping of str to float, optional
+        By how much a monitor may leave the range that it read while measuring.
+    began : callable
+        Is given each procedure before it starts.
+    failed : callable, optional
+        Is given a procedure whose answers make no sense (no step, no fringes), and why; the others
+        go on. None: that is raised.
 
     Returns
     -------
@@ -130,8 +180,15 @@ def calibrate(
     Raises
     ------
     ValueError
-        If something needed is missing; nothing was driven.
+        If something needed is missing, or a margin is of no monitor; nothing was driven. Or, see
+        `failed`, if answers make no sense.
+    DeviceError
+        What the device raises; the files written so far stay.
     """
+    number("calibrate", "valid_for_s", min(valid_for_s, 1e12), 0.0, above=True)
+    monitors = getattr(innermost(device), "monitors", {})
+    for name in margins or ():
+        one_of("calibrate", "margins", name, tuple(monitors))
     files = CalibrationFolder(folder)
     ordered = sorted(
         procedures, key=lambda one: ORDER.index(one.kind) if one.kind in ORDER else len(ORDER)
@@ -141,11 +198,41 @@ def calibrate(
     check_order(ordered, device, list(known), not_needed)
     made = []
     for procedure in ordered:
-        result = procedure.run(device)
-        parents = [known[need] for need in procedure.needs if need in known]
-        settings = asdict(procedure) if is_dataclass(procedure) else {}
-        one = Calibration.of(device, procedure.kind, result, settings=settings, parents=parents)
+        began(procedure)
+        tap = Tap(device)
+        start = time.time()
+        try:
+            with tap:
+                result = procedure.run(tap)
+        except ValueError as error:
+            if failed is None:
+                raise
+            failed(procedure, error)
+            continue
+        raw = tap.raw()
+        holds = procedure.validity() | _read_range(raw, margins or {})
+        if math.isfinite(valid_for_s):
+            holds["time_s"] = (start, start + valid_for_s)
+        one = Calibration.of(
+            device,
+            procedure.kind,
+            result,
+            raw=raw,
+            settings=asdict(procedure) if is_dataclass(procedure) else {},
+            validity=holds | dict(validity or {}),
+            parents=[known[need] for need in procedure.needs if need in known],
+        )
         one.save(files.path)
         known[procedure.kind] = one
         made.append(one)
     return made
+
+
+def _read_range(
+    raw: Mapping[str, Quantity], margins: Mapping[str, float]
+) -> dict[str, tuple[float, float]]:
+    found = {}
+    for name, margin in margins.items():
+        values = raw[f"reading_{name}"].values
+        found[name] = float(values.min() - margin), float(values.max() + margin)
+    return found

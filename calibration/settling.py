@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import number, whole
+from calibration.identity import innermost
 from calibration.procedure import Procedure, quantity
-from devices import Device, DeviceSpec, Wrapper
+from devices import Device, DeviceSpec
+from devices.checks import number, whole
 
 __all__ = ["Settling", "SettlingResult", "wait_of_contract"]
 
@@ -44,7 +45,7 @@ class SettlingResult:
     time_constant_s: float = field(metadata=quantity(unit="s"))
     waits_s: Array = field(metadata=quantity("wait", unit="s"))
     deviation: Array = field(metadata=quantity("wait"))
-    noise_floor: float = field(metadata=quantity())
+    noise_floor: float = field(metadata=quantity(residual=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +133,7 @@ def wait_of_contract(device: Device, wait_s: float) -> Iterator[None]:
     ValueError
         If the device drives and measures in one step, so that there is no moment to wait in.
     """
-    while isinstance(device, Wrapper):
-        device = device.inner
+    device = innermost(device)
     if type(device)._drive is Device._drive:
         raise ValueError(
             f"Settling: {device.spec.name} drives and measures in one step (it has no hook "

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import table, whole
 from calibration.nonlinearity import uniform_drives
 from calibration.procedure import Procedure, quantity
 from calibration.repeats import measure_passes, no_memory
 from devices import Device, DeviceSpec
+from devices.checks import table, whole
 
 __all__ = ["Dimensionality", "SignalDimensions", "signal_dimensions"]
 
@@ -29,7 +29,8 @@ class SignalDimensions:
         ``(sum l)^2 / sum l^2`` of the signal's variances, of the answers as they are and of
         answers brought to unit variance.
     count, count_standardised : int
-        Directions in which the signal is stronger than the noise, ``l_k > s_k^2``.
+        Directions in which the signal is stronger than the noise, ``l_k > s_k^2``; fewer than
+        half as many as rows.
     usable, usable_standardised : float
         ``sum l / (l + s^2)``: every direction counts by its reliability.
     signal_variance, noise_variance : ndarray of shape (directions,)
@@ -52,7 +53,7 @@ class SignalDimensions:
     signal_variance: Array = field(metadata=quantity("direction", unit="output^2"))
     noise_variance: Array = field(metadata=quantity("direction", unit="output^2"))
     plain_count: int = field(metadata=quantity())
-    participation_ratio_error: float = field(metadata=quantity())
+    participation_ratio_error: float = field(metadata=quantity(residual=True))
     rows: int = field(metadata=quantity())
 
 
@@ -135,8 +136,8 @@ def signal_dimensions(first: Array, second: Array) -> SignalDimensions:
     return SignalDimensions(
         participation_ratio=_participation(raw[0]),
         participation_ratio_standardised=_participation(standardised[0]),
-        count=int(np.sum(raw[0] > raw[1])),
-        count_standardised=int(np.sum(standardised[0] > standardised[1])),
+        count=_count(*raw, len(first) // 2),
+        count_standardised=_count(*standardised, len(first) // 2),
         usable=_usable(*raw),
         usable_standardised=_usable(*standardised),
         signal_variance=raw[0],
@@ -173,6 +174,11 @@ def _along(matrix: Array, directions: Array) -> Array:
 def _participation(signal: Array) -> float:
     # Squares of the scatter of empty directions count little; sums of it cancel.
     return float(max(signal.sum(), 0.0) ** 2 / np.sum(signal**2)) if signal.any() else 0.0
+
+
+def _count(signal: Array, noise: Array, rows: int) -> int:
+    # So many rows do not tell more directions than that; the rest of the axes are arbitrary.
+    return int(np.sum((signal > noise)[: rows - 1]))
 
 
 def _usable(signal: Array, noise: Array) -> float:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import number, table
 from calibration.features import Quadratic
+from devices.checks import number, table
 
 __all__ = ["Block", "Structure", "find_structure"]
 

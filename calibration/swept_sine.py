@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import number, whole
 from calibration.procedure import Procedure, quantity
 from calibration.waveform import cost_of_playing, play, playable
 from devices import Device, DeviceSpec
+from devices.checks import number, whole
 
 __all__ = ["SweptSine", "SweptSineResult", "exponential_sweep", "harmonic_lead_s", "separate"]
 

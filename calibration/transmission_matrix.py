@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration._checks import whole
 from calibration.procedure import Procedure, quantity
 from calibration.repeats import no_memory
 from devices import Device, DeviceSpec
+from devices.checks import whole
 
 __all__ = ["TransmissionMatrix", "TransmissionMatrixResult"]
 
@@ -40,7 +40,7 @@ class TransmissionMatrixResult:
     """
 
     matrix: Array = field(metadata=quantity("output", "input"))
-    fidelity_noise: Array = field(metadata=quantity("output"))
+    fidelity_noise: Array = field(metadata=quantity("output", residual=True))
     fidelity_amplitude: Array = field(metadata=quantity("output"))
     predicted_enhancement: Array = field(metadata=quantity("output"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ def suggestions(found: Characterisation) -> dict[str, Any]:
 def verdict(found: Characterisation) -> str:
     """Return the verdict as text for one screen: a sentence, the numbers, what to do."""
     content, laws = summary(found), found.laws
-    lines = [content["verdict"], ""]
+    lines = [*textwrap.wrap(content["verdict"], 96), ""]
 
     def row(what: str, value: str, remark: str = "") -> None:
         lines.append(f"  {what:<24}{value:<18}{remark}".rstrip())
@@ -107,7 +108,9 @@ def verdict(found: Characterisation) -> str:
         f"participation ratio; {found.participation_standardised:.1f} with outputs standardised",
     )  # fmt: skip
     if found.dimensions is not None:
-        row("above the noise", str(found.dimensions.count), "directions with signal over noise")
+        few = found.dimensions.rows // 2 <= content["n_outputs"]
+        row("above the noise", str(found.dimensions.count), "directions with signal over noise"
+            + ("; at most half as many as rows" if few else ""))  # fmt: skip
     row("affine", _percent(laws.affine_share), _of(laws.explainable))
     row("quadratic", _percent(laws.quadratic_share), "" if np.isfinite(laws.quadratic_share)
         else "too few rows for its terms")  # fmt: skip

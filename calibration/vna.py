@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from calibration.file import Calibration
+from calibration.named_array import Quantity
+from devices import Device
+from devices.extras import require
 
 __all__ = ["VnaCorrection", "read_touchstone", "write_touchstone"]
 
@@ -60,7 +64,7 @@ class VnaCorrection:
                     raise ValueError(
                         f"VnaCorrection: {what} must have {name!r} of shape {shape}, not {found}"
                     )
-        rf = _skrf()
+        rf = require("skrf", "vna")
         kind = rf.calibration.SOLT if two else rf.calibration.OnePort
         correction = kind(
             measured=[self._network(self.measured[name]) for name in names],
@@ -95,9 +99,51 @@ class VnaCorrection:
         corrected: Array = self._correction.apply_cal(self._network(raw)).s  # type: ignore[attr-defined]
         return corrected
 
+    @property
+    def ports(self) -> int:
+        """1 or 2."""
+        return 2 if "thru" in self.measured else 1
+
+    def calibration(self, device: Device, **more: Any) -> Calibration:
+        """Return the correction as a calibration of the kind ``vna``, to save and to apply.
+
+        Parameters
+        ----------
+        device : Device
+            The rig of the analyser.
+        **more
+            `Calibration.of` takes them: ``validity``, ``parents``.
+        """
+        dims = ("frequency", "port", "from_port")
+        made = Calibration.of(device, "vna", _Nothing(), **more)
+        data = {"frequencies_hz": Quantity(self.frequencies_hz, ("frequency",), "Hz")}
+        for what, given in (("measured", self.measured), ("ideal", self.ideals or {})):
+            data |= {f"{what}_{name}": Quantity(given[name], dims) for name in given}
+        return replace(made, data=data)
+
+    @classmethod
+    def of(cls, found: Calibration) -> Self:
+        """Return the correction that a calibration of the kind ``vna`` holds."""
+
+        def group(what: str) -> dict[str, Array]:
+            start = f"{what}_"
+            names = [name for name in found.data if name.startswith(start)]
+            return {name.removeprefix(start): found[name] for name in names}
+
+        return cls(
+            frequencies_hz=found["frequencies_hz"],
+            measured=group("measured"),
+            ideals=group("ideal"),
+        )
+
     def _network(self, s: Array) -> Any:
-        rf = _skrf()
+        rf = require("skrf", "vna")
         return rf.Network(frequency=rf.Frequency.from_f(self.frequencies_hz, unit="Hz"), s=s)
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """A result without fields."""
 
 
 def read_touchstone(path: str | Path) -> tuple[Array, Array]:
@@ -105,7 +151,7 @@ def read_touchstone(path: str | Path) -> tuple[Array, Array]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file")
-    network = _skrf().Network(str(path))
+    network = require("skrf", "vna").Network(str(path))
     return np.asarray(network.f), np.asarray(network.s)
 
 
@@ -124,7 +170,7 @@ def write_touchstone(path: str | Path, frequencies_hz: Array, s: Array) -> Path:
         raise ValueError(f"write_touchstone: path={path} must end in .s{ports}p for {ports} ports")
     if path.exists():
         raise FileExistsError(f"{path} exists already and is not overwritten")
-    rf = _skrf()
+    rf = require("skrf", "vna")
     network = rf.Network(frequency=rf.Frequency.from_f(frequencies_hz, unit="Hz"), s=s)
     network.write_touchstone(path.stem, dir=str(path.parent))
     return path
@@ -133,14 +179,3 @@ def write_touchstone(path: str | Path, frequencies_hz: Array, s: Array) -> Path:
 def _perfect(shape: tuple[int, int, int]) -> dict[str, Array]:
     one = np.broadcast_to(np.eye(shape[1], dtype=complex), shape)
     return {"short": -one, "open": one, "load": 0 * one, "thru": one[:, ::-1]}
-
-
-def _skrf() -> Any:
-    try:
-        return importlib.import_module("skrf")
-    except ImportError as error:
-        raise ImportError(
-            f"scikit-rf cannot be imported ({error}); it needs the extra: "
-            "pip install 'pnn-toolkit[vna]'",
-            name="skrf",
-        ) from error

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibration._checks import number
 from calibration.nonlinearity import uniform_drives
 from calibration.repeats import no_memory
 from devices import Device, Purpose
+from devices.checks import number
 
 __all__ = ["DriftReport", "DriftWatch"]
 
@@ -67,6 +67,13 @@ class DriftWatch:
     purpose : str
         What the queries are counted under.
 
+    Attributes
+    ----------
+    device : Device
+    drives : ndarray of shape (probes, n_inputs)
+    queries : int
+        Spent so far.
+
     Examples
     --------
     >>> import numpy as np
@@ -93,7 +100,7 @@ class DriftWatch:
         number("DriftWatch", "tolerance", tolerance, 0.0)
         number("DriftWatch", "sigmas", sigmas, 0.0)
         number("DriftWatch", "repeats", repeats, 1 if repeatability is not None else 2)
-        self._device, self._purpose = device, purpose
+        self.device, self._purpose = device, purpose
         self.drives = (
             uniform_drives(device, probes, seed)
             if isinstance(probes, int)
@@ -158,4 +165,4 @@ class DriftWatch:
 
     def _measure(self, drives: Array) -> Array:
         self.queries += len(drives)
-        return self._device.measure(drives, purpose=self._purpose)
+        return self.device.measure(drives, purpose=self._purpose)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +32,9 @@ def characterise(
     ],
     answers: Annotated[
         str | None, typer.Argument(help="The answers of a recording, where the drives are a .csv.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Which recording, where the .h5 has several.")
     ] = None,
     rows: Annotated[
         int | None, typer.Option(help="Different random drives; each is measured twice.")
@@ -68,7 +72,7 @@ def characterise(
             if rows is not None:
                 raise ValueError(f"--rows {rows} is for devices; a recording has the rows it has")
             found = calibration.characterise_recording(
-                calibration.read_recording(source, answers), seed
+                calibration.read_recording(source, answers, group), seed
             )
         else:
             device = build_device(source)
@@ -93,12 +97,34 @@ def characterise(
 
 
 def calibrate(
-    source: Annotated[str, typer.Argument(help="A device: NAME?key=value&..., or a TOML file.")],
+    source: Annotated[
+        str, typer.Argument(help="A device (NAME?key=value&...), or a TOML file: of a rig, say.")
+    ],
     folder: Annotated[Path, typer.Option(help="Where the calibration files go.")] = Path(
         "calibrations"
     ),
     only: Annotated[
-        str | None, typer.Option(help="Procedures, as offset,linearity; all that make sense.")
+        str | None, typer.Option(help="Procedures, as offset,linearity; those a rig needs.")
+    ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Every procedure that the device can be measured with.")
+    ] = False,
+    not_needed: Annotated[
+        str | None, typer.Option(help="Procedures that others may do without, as offset,delay.")
+    ] = None,
+    channels: Annotated[
+        int | None,
+        typer.Option(help="Rows are waveforms, and answers so many recorded ones."),
+    ] = None,
+    sample_rate_hz: Annotated[float | None, typer.Option(help="Of these waveforms.")] = None,
+    wavelength_m: Annotated[float | None, typer.Option(help="Of a phase table.")] = None,
+    valid_for_h: Annotated[float, typer.Option(help="Hours after which the files expire.")] = 168.0,
+    valid: Annotated[
+        list[str] | None, typer.Option(help="NAME=LOW:HIGH, a condition of using the files.")
+    ] = None,
+    margin: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE: how far a rig's monitor may leave what it reads now."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it costs; drive nothing.")
@@ -110,25 +136,89 @@ def calibrate(
     """Measure a device procedure by procedure, in order, and keep a file of each."""
     with reported():
         import calibration
+        from calibration.choice import USUAL, Waveforms
         from calibration.sequence import ORDER
         from devices import build_device
 
         device = build_device(source)
-        kinds = [kind.strip() for kind in only.split(",")] if only else None
-        chosen = calibration.procedures_for(device, kinds)
+        waves = None
+        if channels is not None or sample_rate_hz is not None:
+            waves = Waveforms(channels=channels or 1, sample_rate_hz=sample_rate_hz)
+        possible = calibration.procedures_for(device, waveforms=waves)
+        chosen = [one for one in possible if all_ or one.kind in USUAL]
+        if only is not None:
+            chosen = calibration.procedures_for(device, _names(only), waveforms=waves)
+        if wavelength_m is not None:
+            chosen = [
+                replace(one, wavelength_m=wavelength_m)
+                if isinstance(one, calibration.PhaseTable)
+                else one
+                for one in chosen
+            ]
         total = sum(one.queries(device.spec) for one in chosen)
         for one in chosen:
             print(one.announcement(device.spec), file=sys.stderr)
         print(f"in all: {total} queries", file=sys.stderr)
+        if left := sorted({*ORDER} - {one.kind for one in chosen}, key=ORDER.index):
+            print(f"left out: {', '.join(left)}", file=sys.stderr)
+        # What a device cannot be measured with is no need of the others.
+        others = [kind for kind in ORDER if kind not in {one.kind for one in possible}]
+        known = calibration.CalibrationFolder(folder)
+        failed: dict[str, str] = {}
+        without = [*others, *_names(not_needed or "")]
         if dry_run:
+            in_folder = [kind for kind in ORDER if known.latest(device, kind) is not None]
+            calibration.check_order(chosen, device, in_folder, without)
             return
-        # What a device cannot be measured with, or was not asked for, is no need of the others.
-        others = [kind for kind in ORDER if kind not in {one.kind for one in chosen}]
         with device:
-            made = calibration.calibrate(device, chosen, folder, not_needed=others)
+            made = calibration.calibrate(
+                device,
+                chosen,
+                folder,
+                not_needed=without,
+                validity={name: _range(text) for name, text in _pairs(valid)},
+                margins={name: float(text) for name, text in _pairs(margin)},
+                valid_for_s=3600 * valid_for_h,
+                began=lambda one: print(f"{one.kind} ...", file=sys.stderr),
+                failed=lambda one, error: failed.update({one.kind: str(error)}),
+            )
+            stale = known.out_of_date(device)
         files = {one.kind: str(folder / f"{one.kind}-{one.id}.h5") for one in made}
         if as_json:
-            print(json.dumps({"queries": total, "files": files}))
-            return
-        for kind, file in files.items():
-            print(f"{kind:<22}{file}")
+            content = {
+                "queries": device.ledger.queries["calibration"],
+                "files": files,
+                "results": {one.kind: one.summary() for one in made},
+                "failed": failed,
+                "stale": stale,
+            }
+            print(json.dumps(content))
+        else:
+            for done in made:
+                print(f"{done.kind:<20}{done.headline()}\n{'':<20}{files[done.kind]}")
+            for kind, reason in failed.items():
+                print(f"{kind:<20}no result: {reason}")
+            for line in stale:
+                print(f"out of date: {line}")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _pairs(given: list[str] | None) -> list[tuple[str, str]]:
+    found = []
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise ValueError(f"{text!r} must be NAME=VALUE")
+        found.append((name, value))
+    return found
+
+
+def _range(text: str) -> tuple[float, float]:
+    low, colon, high = text.partition(":")
+    try:
+        return float(low), float(high if colon else low)
+    except ValueError:
+        raise ValueError(f"{text!r} must be LOW:HIGH, two numbers") from None

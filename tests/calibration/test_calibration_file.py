@@ -9,22 +9,20 @@ from calibration import (
     Calibrated,
     Calibration,
     CalibrationFolder,
-    Consistency,
-    CrossTalkTest,
     Delay,
-    Drift,
-    EffectiveBits,
     Linearity,
     Noise,
     Offset,
     PhaseTable,
     Quantity,
-    Ranks,
     calibrate,
     check_order,
     load_calibration,
+    procedures_for,
 )
-from devices import FunctionDevice, Noisy, NotCalibrated
+from calibration.sequence import ORDER
+from devices import Device, DeviceSpec, FunctionDevice, Noisy, NotCalibrated
+from simulators import AcousticCavity, ScatteringMedium
 
 GAINS = np.array([2.0, -0.5])
 
@@ -89,18 +87,40 @@ def test_a_changed_file_is_refused(device, tmp_path):
         load_calibration(tmp_path / "nothing.h5")
 
 
-@pytest.mark.parametrize(
-    "procedure",
-    [
-        Offset(), Linearity(), Noise(rows=20, series=64), Consistency(rows=20), Drift(rounds=3),
-        CrossTalkTest(), EffectiveBits(samples=128), Ranks(rows=8),
-    ],
-    ids=lambda p: p.kind,
-)  # fmt: skip
-def test_every_result_goes_into_a_file(procedure, tmp_path):
-    with Noisy(amplifier(), 0.01) as device:
-        made = Calibration.of(device, procedure.kind, procedure.run(device))
-        assert load_calibration(made.save(tmp_path)).id == made.id
+@pytest.mark.parametrize("kind", ORDER)
+def test_every_result_goes_into_a_file_with_its_raw_rows(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr("devices.device.time.sleep", lambda seconds: None)
+    with made_for(kind) as device:
+        (procedure,) = procedures_for(device, [kind])
+        (made,) = calibrate(device, [procedure], tmp_path, not_needed=ORDER)
+    found = load_calibration(tmp_path / f"{kind}-{made.id}.h5")
+    assert found.id == made.id
+    assert len(found.raw["drives"].values) == procedure.queries(device.spec)
+    assert found.raw["answers"].dims == ("row", "output")
+    assert "time_s" in found.validity
+
+
+def made_for(kind):
+    """Return a small device on which a procedure makes sense."""
+    if kind in ("phase-table", "transmission-matrix"):
+        return ScatteringMedium(n_inputs=6, n_outputs=8, phase_range=2 * np.pi)
+    if kind in ("delay", "memory"):
+        return FunctionDevice(lambda u: u, 1, 1, low=-1.0, memory=True)
+    if kind == "swept-sine":
+        return AcousticCavity(n_inputs=1024, n_outputs=1024, input="waveform", output="waveform")
+    if kind == "settling":
+        return Stepped()
+    return Noisy(FunctionDevice(lambda u: u @ np.ones((4, 4)), 4, 4, low=-1.0), 0.01)
+
+
+class Stepped(Device):
+    """Drives in one step, measures in another, and waits for nothing."""
+
+    spec = DeviceSpec(name="stepped", n_inputs=1, n_outputs=1)
+
+    def _drive(self, drives): ...
+    def _measure(self, drives):
+        return drives
 
 
 def test_another_instrument_and_outside_the_validity_are_refused(device, caplog):

@@ -11,7 +11,6 @@ from calibration import (
     Recording,
     characterise,
     characterise_recording,
-    load_calibration,
     read_recording,
     suggestions,
     summary,
@@ -52,8 +51,8 @@ def test_the_recorded_cavity():
     assert content["snr_db"] is None
     assert content["suggestions"]["rule"] == "readout"
     text = verdict(found)
-    assert "Expect no gain over a linear model" in text
-    assert "8 inputs without effect" in text
+    assert "Expect no gain over a linear model" in content["verdict"]
+    assert "8 inputs without effect" in content["verdict"]
     assert len(text.splitlines()) < 40
 
 
@@ -82,7 +81,7 @@ def test_advice_follows_from_the_numbers():
     # A power of 1/2 against 0.12 is 6 dB; 20 dB need 14 dB more: 25 averages.
     assert 20 <= advice["averages"] <= 30
     with Noisy(box(), 100.0) as device:
-        assert "Most of what it answers is noise" in verdict(characterise(device, rows=100))
+        assert "answers is noise" in summary(characterise(device, rows=100))["verdict"]
 
 
 def test_repeats_in_a_recording_tell_the_noise():
@@ -129,7 +128,7 @@ def test_recordings_that_are_none(tmp_path):
         read_recording(tmp_path / "short.csv")
     with h5py.File(tmp_path / "empty.h5", "w"):
         pass
-    with pytest.raises(ValueError, match="no group with the tables"):
+    with pytest.raises(ValueError, match="no drives and answers"):
         read_recording(tmp_path / "empty.h5")
 
 
@@ -145,7 +144,7 @@ def test_the_command_prints_draws_and_writes(tmp_path):
     assert out.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
     with h5py.File(out) as file:
         assert file.attrs["kind"] == "characterisation"
-        assert file.attrs["status"] == "done"
+        assert file.attrs["status"] == b"done"
         assert file["answers"].shape == (200, 20)
         assert json.loads(file.attrs["summary"])["n_inputs"] == 6
     assert "400 queries" in done.stderr
@@ -167,23 +166,3 @@ def test_the_command_says_what_is_wrong_before_it_drives(tmp_path):
     taken.touch()
     assert run(name, "--out", taken).exit_code == 4
     assert run(tmp_path / "a.h5").exit_code == 4
-
-
-def test_the_command_calibrates_in_order(tmp_path):
-    name = "sim:acoustic-cavity?n_inputs=2&n_outputs=2&n_settle=64"
-    dry = run(name, "--dry-run", verb="calibrate")
-    assert "linearity: 205 queries" in dry.stderr
-    assert "transmission-matrix" not in dry.stderr
-    done = run(name, "--only", "linearity,offset", "--folder", tmp_path, "--json", verb="calibrate")
-    assert done.exit_code == 0, done.output
-    content = json.loads(done.stdout)
-    assert content["queries"] == 305
-    assert list(content["files"]) == ["offset", "linearity"]
-    gain = load_calibration(content["files"]["linearity"])
-    assert gain.parents == (load_calibration(content["files"]["offset"]).id,)
-    wrong = run(name, "--only", "gain", verb="calibrate")
-    assert wrong.exit_code == 2
-    assert "'gain' is not one of settling, offset" in wrong.stderr
-    cannot = run(name, "--only", "memory", verb="calibrate")
-    assert cannot.exit_code == 2
-    assert "has no memory" in cannot.stderr

@@ -3,7 +3,9 @@ import importlib.util
 import numpy as np
 import pytest
 
+from calibration import Calibrated
 from calibration.vna import VnaCorrection, read_touchstone, write_touchstone
+from devices import FunctionDevice
 
 F = np.linspace(1e9, 2e9, 11)
 HAS_SKRF = importlib.util.find_spec("skrf") is not None
@@ -79,3 +81,40 @@ def test_a_missing_standard_is_named():
 def test_the_missing_package_is_named_with_its_extra(tmp_path):
     with pytest.raises(ImportError, match=r"pnn-toolkit\[vna\]"):
         write_touchstone(tmp_path / "a.s1p", F, standard(0))
+
+
+@needs_skrf
+def test_a_correction_is_a_calibration_that_is_kept_and_applied(tmp_path):
+    truth = np.exp(-2j * np.pi * F * 3e-10)
+    box = FunctionDevice(
+        lambda u: np.stack([seen((row * truth)[:, None, None]).ravel() for row in u]),
+        1, len(F), output_dtype="complex128", name="analyser",
+    )  # fmt: skip
+    measured = {n: seen(standard(g)) for n, g in (("short", -1), ("open", 1), ("load", 0))}
+    with box as device:
+        made = VnaCorrection(frequencies_hz=F, measured=measured).calibration(device)
+    path = made.save(tmp_path)
+    with Calibrated(box, path) as corrected:
+        found = corrected.measure([[1.0], [0.5]])
+    assert found == pytest.approx(np.stack([truth, 0.5 * truth]), abs=1e-9)
+    with pytest.raises(ValueError, match="must answer with 11 complex numbers"):
+        Calibrated(FunctionDevice(abs, 1, 3, name="analyser"), path, override="test")
+
+
+@needs_skrf
+def test_two_ports_are_applied_in_the_order_of_the_answers():
+    perfect = {name: g * np.eye(2) for name, g in (("short", -1), ("open", 1), ("load", 0))}
+    perfect["thru"] = np.eye(2)[::-1]
+    # An analyser that turns the phase of what goes from port 1 to port 2 only.
+    turned = {n: np.broadcast_to(s + 0j, (len(F), 2, 2)).copy() for n, s in perfect.items()}
+    turned["thru"][:, 1, 0] *= 1j
+    s = np.array([[0.1, 0.2], [0.3j, 0.4]])
+    answer = np.tile([0.1, 0.3j * 1j, 0.2, 0.4], len(F))  # S11, S21, S12, S22 at each frequency
+    box = FunctionDevice(
+        lambda u: np.tile(answer, (len(u), 1)), 1, 4 * len(F), output_dtype="complex128"
+    )
+    with box as device:
+        made = VnaCorrection(frequencies_hz=F, measured=turned).calibration(device)
+    with Calibrated(box, made) as corrected:
+        found = corrected.measure([[0.5]]).reshape(len(F), 2, 2).swapaxes(1, 2)
+    assert found[0] == pytest.approx(s, abs=1e-9)
