@@ -34,8 +34,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=64)
     options = parser.parse_args()
     drives, answers = (
-        np.loadtxt(options.folder / f"{name}.csv", delimiter=",")
-        for name in ("drives", "answers")
+        np.loadtxt(options.folder / f"{name}.csv", delimiter=",") for name in ("drives", "answers")
     )
     twin = fit_twin(drives, answers, kind="magnitude", outside="allow")
     print(f"twin: {twin.report.kind}, held-out R2 {twin.report.r2:.4f}")
@@ -46,7 +45,7 @@ def main() -> None:
     seconds: dict[str, float] = {}
     for seed in range(options.splits):
         train, test = split(data, seed, 0.2)
-        X, y, groups = data.X[train], data.y[train], data.groups[train]
+        X, y = data.X[train], data.y[train]
         model = fit_linear(X, y, X, y, regression=False)
         scores["linear"].append(model.score(data.X[test], data.y[test]))
         for schedule, epochs in EPOCHS.items():

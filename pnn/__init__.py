@@ -46,8 +46,10 @@ _WHERE = {
     "pnn.encoders": ("Encoder",),
     "pnn.estimators": ("PhysicalClassifier", "PhysicalRegressor"),
     "pnn.layer": ("PhysicalLayer", "PhysicalNetwork"),
+    "pnn.reading": ("Run", "open_run"),
     "pnn.rules": ("RULES", "ForwardForward", "MonoForward", "PhyLL", "Readout", "Rule"),
     "pnn.run_file": ("load",),
+    "pnn.sweeps": ("sweep",),
     "pnn.training": ("Training",),
     "devices": (
         "Averaged",

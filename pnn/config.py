@@ -128,6 +128,9 @@ class RunTable(Table):
         description="Whether every drive and answer goes into the file; `auto` is for devices "
         "whose answers cannot be had again, which simulators' can.",
     )
+    energy: bool = Field(
+        False, description="Whether codecarbon measures this computer's joules (extra energy)."
+    )
     out: str | None = Field(None, description="Run file; default: runs/NAME-TIME.h5.")
 
 

@@ -167,15 +167,14 @@ class Encoder:
     def make_trainable(self, rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
         """Replace the adapter by a map that may be trained: unit = clip(channels A + c, 0, 1).
 
-        It begins as the adapter that `fit` chose, with a little noise that breaks symmetries; a
-        thermometer code, which is no such map, as a random projection.
+        It begins as the adapter that `fit` chose, with a little noise that breaks symmetries.
 
         Returns
         -------
         dict
             ``A``, (channels, n_inputs), and ``c``, (n_inputs,); changed in place by training.
         """
-        A, c = self.linear_map(rng)
+        A, c = self.linear_map()
         A = A + 0.1 * rng.standard_normal(A.shape) / np.sqrt(len(A))
         self.trained = {"A": A.astype(np.float32), "c": c.astype(np.float32)}
         return self.trained
@@ -190,7 +189,7 @@ class Encoder:
         """Return legal drives for numbers of the unit interval, (rows, n_inputs)."""
         return self._code(unit)
 
-    def linear_map(self, rng: np.random.Generator) -> tuple[Array, Array]:
+    def linear_map(self) -> tuple[Array, Array]:
         """Return A and c of the adapter as it is."""
         n, n_inputs = len(self.low_) + self.n_labels, self.spec.n_inputs
         if self._projection is None:
@@ -311,13 +310,16 @@ class BitsEncoder(Encoder):
 
     domains = ("bits",)
 
-    def linear_map(self, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Return A and c of a random projection: a thermometer code is no such map."""
+    def linear_map(self) -> tuple[Array, Array]:
+        """Return A and c: a thermometer code is that of v / top + 1/2 - (j + 1/2) / k above 1/2."""
         if self._projection is not None:
-            return super().linear_map(rng)
-        A = rng.standard_normal((len(self.low_) + self.n_labels, self.spec.n_inputs))
-        A /= np.sqrt(len(A))
-        return A, 0.5 - 0.5 * A.sum(axis=0)  # channels are near 1/2 on the average
+            return super().linear_map()
+        tops = self._tops()
+        k = self._levels(len(tops))
+        A, c = np.zeros((len(tops), self.spec.n_inputs)), np.zeros(self.spec.n_inputs)
+        A[:, : k * len(tops)] = np.repeat(np.diag(1 / tops), k, axis=1)
+        c[: k * len(tops)] = np.tile(0.5 - (np.arange(k) + 0.5) / k, len(tops))
+        return A, c
 
     def _levels(self, n_channels: int) -> int:
         return max(1, self.spec.n_inputs // n_channels) if self.adapter != "project" else 1

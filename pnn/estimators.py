@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
@@ -74,6 +75,7 @@ class _PhysicalEstimator(BaseEstimator):
         check_every: int = 4,
         patience: int = 5,
         train: Sequence[str] = (),
+        washout: int | None = None,
         threads: int | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -97,6 +99,7 @@ class _PhysicalEstimator(BaseEstimator):
         self.check_every = check_every
         self.patience = patience
         self.train = train
+        self.washout = washout
         self.threads = threads
         self.random_state = random_state
 
@@ -113,6 +116,7 @@ class _PhysicalEstimator(BaseEstimator):
             check_every=self.check_every,
             patience=self.patience,
             train=tuple(self.train),
+            washout=self.washout,
         )
 
     def make_rule(self) -> Rule:
@@ -133,11 +137,15 @@ class _PhysicalEstimator(BaseEstimator):
         ValueError
             If a device, an encoder or a size does not make sense.
         """
+        rule = self.make_rule()
         if isinstance(self.layers, bool) or self.layers < 1:
             raise ValueError(f"layers={self.layers!r} must be a whole number of at least 1")
         if isinstance(self.device, PhysicalNetwork):
-            return PhysicalNetwork([layer.untrained() for layer in self.device.layers])
-        channels = n_features + (n_classes if self.make_rule().hypotheses else 0)
+            layers = [layer.untrained() for layer in self.device.layers]
+            return rule.place(PhysicalNetwork(layers))
+        channels = partial(
+            rule.channels, n_features=n_features, width=self.width, n_classes=n_classes
+        )
         devices = self._devices(self.device, channels)
         layers = [
             PhysicalLayer(
@@ -153,22 +161,21 @@ class _PhysicalEstimator(BaseEstimator):
             )
             for i, device in enumerate(devices)
         ]
-        return PhysicalNetwork(layers)
+        return rule.place(PhysicalNetwork(layers))
 
-    def _devices(self, given: Any, channels: int) -> list[Device]:
+    def _devices(self, given: Any, channels: Callable[[int, int], int]) -> list[Device]:
         """Return the device of each layer."""
         if given is None:
             given = DEFAULT_DEVICE
         if isinstance(given, Sequence) and not isinstance(given, str):
             if not given or (len(given) not in (1, self.layers) and self.layers != 1):
                 raise ValueError(f"{len(given)} devices for layers={self.layers}; give one or all")
-            widths = [channels] + [self.width] * (len(given) - 1)
             devices = [
-                build_device(one, defaults={"n_inputs": width})
-                for one, width in zip(given, widths, strict=True)
+                build_device(one, defaults={"n_inputs": channels(i, len(given))})
+                for i, one in enumerate(given)
             ]
         else:
-            devices = [build_device(given, defaults={"n_inputs": channels})]
+            devices = [build_device(given, defaults={"n_inputs": channels(0, self.layers)})]
         return devices if len(devices) > 1 else devices * self.layers
 
     # -- training ------------------------------------------------------------------------------
@@ -228,11 +235,11 @@ class _PhysicalEstimator(BaseEstimator):
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the rows to learn from and those that early stopping looks at, if any.
 
-        None are held out below 50 rows, or where a class has too few of them.
+        None are held out below 50 rows, where a class has too few of them, or from a sequence.
         """
         if not 0 <= self.validation < 1:
             raise ValueError(f"validation={self.validation!r} must be at least 0 and below 1")
-        wanted = self.make_rule().uses_validation and self.validation > 0
+        wanted = self.make_rule().uses_validation and self.validation > 0 and self.washout is None
         smallest = np.unique(targets, return_counts=True)[1].min()
         if not wanted or len(targets) < FEWEST_ROWS or smallest * self.validation < 1:
             return np.arange(len(targets)), np.arange(0)
@@ -313,7 +320,7 @@ class PhysicalClassifier(ClassifierMixin, _PhysicalEstimator):
         Whether the digital input goes around the device as well.
     rule_options : mapping, optional
         Arguments of the rule, such as ``{"theta": 4.0}``.
-    epochs, batch_size, learning_rate, inner_steps, schedule, check_every, patience, train
+    epochs, batch_size, learning_rate, inner_steps, schedule, check_every, patience, train, washout
         See `pnn.training.Training`.
     validation : float
         Share of the training rows that early stopping looks at; none below 50 rows.

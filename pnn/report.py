@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,6 +165,9 @@ def summary(result: Result) -> dict[str, Any]:
                 "width": one.width,
                 "parameters": one.parameters,
                 "multiply_adds": one.multiply_adds,
+                "training_multiply_adds": one.training_multiply_adds,
+                "training_joules": one.training_joules,
+                "inference_joules": one.inference_joules,
             }
             for arm, one in seeds[0].arms.items()
         },
@@ -176,6 +180,12 @@ def summary(result: Result) -> dict[str, Any]:
         "seconds": result.seconds,
         "device_seconds": sum(seed.ledger["seconds"]["total"] for seed in seeds),
         "joules": sum(seed.ledger["joules"] for seed in seeds),
+        "energy": {
+            "device": sum(seed.ledger["joules"] for seed in seeds) or None,
+            "conversion": sum(seed.ledger["conversion_joules"] for seed in seeds) or None,
+            "digital training": _known(seed.arms["device"].training_joules for seed in seeds),
+            "digital inference": _known(seed.arms["device"].inference_joules for seed in seeds),
+        },
         "retries": sum(seed.ledger["retries"] for seed in seeds),
         "run": str(result.path),
     }
@@ -185,6 +195,7 @@ def plan_text(plan: Plan, n_seeds: int) -> str:
     """Say before a run what it will do and cost."""
     queries = ", ".join(f"{plan.queries[p]} {p}" for p in PURPOSES if plan.queries.get(p))
     times = f" x {n_seeds} seeds" if n_seeds > 1 else ""
+    energy = "" if plan.joules is None else f", {plan.joules:.3g} J in the device"
     if plan.device_seconds is None:
         time = "the device does not state its seconds per query"
     else:
@@ -194,7 +205,7 @@ def plan_text(plan: Plan, n_seeds: int) -> str:
         f"rule     {plan.rule} (class {plan.rule_class})",
         f"encoder  {'; then '.join(plan.encoders)}",
         f"rows     {', '.join(f'{n} {kind}' for kind, n in plan.rows.items())}",
-        f"queries  at most {plan.queries['total']} ({queries}){times}; {time}",
+        f"queries  at most {plan.queries['total']} ({queries}){times}; {time}{energy}",
         *(f"note     {note}" for note in plan.notes),
     ]
     return "\n".join(lines)
@@ -250,9 +261,21 @@ def result_text(content: dict[str, Any]) -> str:
         f"queries  {content['queries']['total']:.0f} per seed: {queries}",
         f"time     {duration(content['seconds'])}, of which {duration(content['device_seconds'])}"
         " in the device",
+        *_energy_line(content.get("energy", {})),
         f"file     {content['run']}",
     ]
     return "\n".join(lines)
+
+
+def _known(values: Iterable[float | None]) -> float | None:
+    """Return the sum, or None where a part is not known."""
+    parts = list(values)
+    return None if None in parts else sum(part or 0.0 for part in parts)
+
+
+def _energy_line(parts: Mapping[str, float | None]) -> list[str]:
+    known = [f"{part} {joules:.3g} J" for part, joules in parts.items() if joules is not None]
+    return [f"energy   {', '.join(known)}"] if known else []
 
 
 def _score_name(result: Result) -> str:

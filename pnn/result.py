@@ -33,6 +33,8 @@ class Plan:
         How features become drives, layer by layer.
     notes : list of str
         Warnings.
+    joules : float or None
+        Of the devices, for all seeds, where they state their power.
     """
 
     rule: str
@@ -43,6 +45,7 @@ class Plan:
     device_seconds: float | None
     encoders: list[str]
     notes: list[str]
+    joules: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,19 @@ class Arm:
         Trained numbers.
     multiply_adds : int
         Digital multiply-adds for one prediction, those of a stand-in included.
+    training_multiply_adds : int
+        Digital multiply-adds of training.
+    training_joules, inference_joules : float or None
+        Energy of this computer while training and while testing, where it was measured.
     """
 
     merit: NDArray[Any]
     width: int
     parameters: int
     multiply_adds: int
+    training_multiply_adds: int = 0
+    training_joules: float | None = None
+    inference_joules: float | None = None
 
     @property
     def score(self) -> float:

@@ -1,9 +1,7 @@
-"""The run file's content: what one training leaves behind, and how it is read again."""
+"""Reading run files: what a run says of itself, its configuration, its trained networks."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,87 +9,17 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from devices import DeviceError
-from devices.hdf5 import RecordGroup
+from devices.hdf5 import read_attributes as read_group_attributes
+from devices.hdf5 import read_bundle
 from pnn.build import Estimator, make_estimator
 from pnn.config import Config
 from pnn.estimators import DeviceLike, PhysicalClassifier
-from pnn.result import SeedResult
 
-__all__ = ["Checkpoints", "RunFileError", "load", "read_attributes", "write_failure", "write_seed"]
+__all__ = ["RunFileError", "config_of", "load", "read_attributes"]
 
 
 class RunFileError(ValueError):
     """A file is not a run of this toolkit, or has not what is asked of it."""
-
-
-class Checkpoints:
-    """Keeps the state of an estimator in the file, the best so far while it trains."""
-
-    def __init__(self, group: RecordGroup, estimator: Estimator) -> None:
-        self._group, self._estimator = group, estimator
-        self._weights = group.group("weights")
-
-    def write(self) -> None:
-        """Write the state, over the one before."""
-        for name, values in self._estimator.state().items():
-            if name in self._weights:
-                self._weights.rewrite(name, values)
-            else:
-                dims = [f"{name}.axis{axis}" for axis in range(np.ndim(values))]
-                self._weights.write(name, values, dims)
-        self._group.flush()
-
-
-def write_seed(
-    group: RecordGroup,
-    result: SeedResult,
-    history: list[dict[str, Any]],
-    train: NDArray[np.int64],
-    test: NDArray[np.int64],
-) -> None:
-    """Write what one seed gave: metrics, split, merits of all arms, ledger."""
-    metrics = group.group("metrics")
-    for key in dict.fromkeys(key for row in history for key in row):
-        metrics.write(key, [row.get(key, np.nan) for row in history], ("check",))
-    group.write("train_row", train, ("train_row",), long_name="row of the data set")
-    group.write("test_row", test, ("test_row",), long_name="row of the data set")
-    for name, arm in result.arms.items():
-        group.write(
-            f"merit_{name}",
-            arm.merit,
-            ("test_row",),
-            long_name="1 for a right label, 0 for a wrong one; 1 - error^2 / variance for numbers",
-        )
-    group.set(
-        status="done",
-        seconds=result.seconds,
-        ledger=result.ledger,
-        scores={name: arm.score for name, arm in result.arms.items()},
-        arms={
-            name: {
-                "width": arm.width,
-                "parameters": arm.parameters,
-                "multiply_adds": arm.multiply_adds,
-            }
-            for name, arm in result.arms.items()
-        },
-    )
-
-
-def write_failure(group: RecordGroup, error: BaseException) -> None:
-    """Say how a seed ended, and keep the rows that were measured before a device failed."""
-    interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
-    group.set(status="interrupted" if interrupted else "failed", error=str(error))
-    if isinstance(error, DeviceError) and error.rows is not None and len(error.rows):
-        failure = group.group("failure")
-        failure.write(
-            "answers",
-            error.rows,
-            ("row", "output"),
-            long_name="answers of the failing call before the row that failed",
-        )
-        failure.set(failed_row=error.failed_row)
 
 
 def read_attributes(path: str | Path) -> dict[str, Any]:
@@ -103,11 +31,28 @@ def read_attributes(path: str | Path) -> dict[str, Any]:
         If the file is not there or is no run of this toolkit.
     """
     with _open(path) as file:
-        content = _decoded(file)
+        content = read_group_attributes(file)
         content["seeds"] = {
-            name: _decoded(file[name]) for name in sorted(file) if name.startswith("seed_")
+            name: read_group_attributes(file[name])
+            for name in sorted(file)
+            if name.startswith("seed_")
         }
     return content
+
+
+def config_of(path: str | Path) -> Config:
+    """Return the configuration of a run.
+
+    Raises
+    ------
+    RunFileError
+        If the file is not there, is no run, or was broken off before it was laid out.
+    """
+    with _open(path) as file:
+        attributes = read_group_attributes(file)
+    if "config" not in attributes:
+        raise RunFileError(f"{path} was broken off before it was laid out; begin a new run")
+    return Config.model_validate(attributes["config"])
 
 
 def load(path: str | Path, seed: int | None = None, device: DeviceLike | None = None) -> Estimator:
@@ -130,15 +75,18 @@ def load(path: str | Path, seed: int | None = None, device: DeviceLike | None = 
         If the file is no run, or has no trained network for that seed.
     """
     with _open(path) as file:
-        attributes = _decoded(file)
+        attributes = read_group_attributes(file)
         config = Config.model_validate(attributes["config"])
         seed = config.run.seed if seed is None else seed
-        weights = file.get(f"seed_{seed}/weights")
-        if weights is None or not len(weights):
-            trained = [n.removeprefix("seed_") for n in file if len(file[n].get("weights", ()))]
-            known = ", ".join(trained) or "none"
-            raise RunFileError(f"{path} has no trained network for seed {seed}; it has {known}")
-        state = {name: values[()] for name, values in weights.items() if not _is_dimension(values)}
+        states = {
+            int(name.removeprefix("seed_")): _learned(group)
+            for name, group in file.items()
+            if name.startswith("seed_")
+        }
+    state = states.get(seed)
+    if not state:
+        known = ", ".join(str(n) for n in sorted(states) if states[n]) or "none"
+        raise RunFileError(f"{path} has no trained network for seed {seed}; it has {known}")
     estimator = make_estimator(
         config, attributes["task"], image=bool(attributes["image"]), seed=seed
     )
@@ -163,15 +111,13 @@ def _open(path: str | Path) -> h5py.File:
     return file
 
 
-def _decoded(group: h5py.Group) -> dict[str, Any]:
-    """Return the attributes, those kept as JSON read back."""
-    content = {}
-    for key, value in group.attrs.items():
-        content[key] = value.item() if isinstance(value, np.generic) else value
-        if isinstance(value, str) and value[:1] in ("{", "["):
-            with contextlib.suppress(json.JSONDecodeError):  # a text may begin like that, too
-                content[key] = json.loads(value)
-    return content
+def _learned(seed: h5py.Group) -> dict[str, NDArray[Any]]:
+    """Return what was learned: the newest checkpoint, in older files the array by array."""
+    state = read_bundle(seed, "state")
+    if state is None:
+        arrays = seed.get("weights", {})
+        state = {name: values[()] for name, values in arrays.items() if not _is_dimension(values)}
+    return state
 
 
 def _is_dimension(dataset: h5py.Dataset) -> bool:

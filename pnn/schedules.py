@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pnn.layer import PhysicalLayer
+from pnn.layer import PhysicalLayer, Weights
 from pnn.training import Session, Training
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEDULES",
     "Best",
+    "Descent",
     "Look",
+    "Sweep",
     "accuracy_of",
     "batches",
     "descend",
@@ -43,6 +46,9 @@ def layerwise(rule: LocalRule, session: Session) -> None:
     z, z_validation = rows.inputs, rows.validation_inputs
     earlier: list[torch.Tensor] = []  # scores of the trained layers on the validation rows
     kept: list[torch.Tensor] = []
+    # The first steps of a sequence are driven, and not learned from.
+    skip = session.settings.washout or 0
+    learning = replace(session, rows=replace(rows, targets=rows.targets[skip:]))
     for i, layer in enumerate(layers):
         first, n = i == 0, rows.n_classes
         features = rule.measure(layer, z, n, "train", first=first, fit=True, watch=watch)
@@ -64,15 +70,16 @@ def layerwise(rule: LocalRule, session: Session) -> None:
                 "validation_accuracy": accuracy_of(scores, rows.validation_targets),
             }
 
-        rule.fit_layer(session, i, features, look)
-        kept.append(features)
+        if not rule.last_only or i + 1 == len(layers):
+            rule.fit_layer(learning, i, features[skip:], look)
+        kept.append(features[skip:])
         if i + 1 < len(layers):
             z = rule.pass_on(layer, features)
             if rule.uses_validation and len(z_validation):
                 seen = rule.measure(layer, z_validation, n, "validation", first=first)
                 earlier.append(rule.scores(layer.weights, seen))
                 z_validation = rule.pass_on(layer, seen)
-    rule.finish(session, kept)
+    rule.finish(learning, kept)
 
 
 def descend(
@@ -83,7 +90,7 @@ def descend(
     layer.weights = rule.start(
         layer.n_features, layer.width, session.rows.n_classes, session.generator
     )
-    descent, best = _Descent(rule, session, layer), Best([layer])
+    descent, best = Descent(rule, session, layer), Best([layer])
     for epoch in range(settings.epochs):
         losses = [
             descent.step(epoch, features[batch], session.rows.targets[batch])
@@ -100,12 +107,46 @@ def descend(
     best.restore()
 
 
-def joint(rule: LocalRule, session: Session) -> None:
+class Sweep(Protocol):
+    """Trains all layers on one batch and returns their losses."""
+
+    def __call__(
+        self,
+        session: Session,
+        features: torch.Tensor,
+        descents: list[Descent],
+        batch: torch.Tensor,
+        epoch: int,
+    ) -> list[float]:
+        """Take the first layer's features, the layers' descents, the batch's rows, the epoch."""
+        ...
+
+
+def joint(rule: LocalRule, session: Session, sweep: Sweep | None = None) -> None:
     """Train all layers with each batch; the layers after the first are measured each time.
 
-    The training stops on the accuracy of the whole network. One pass with the weights at the
-    start fixes encoders and scalings.
+    Unless a rule brings its own `sweep`, a layer sees what the one before it, just trained,
+    hands on. The training stops on the accuracy of the whole network. One pass with the weights
+    at the start fixes encoders and scalings.
     """
+
+    def in_turn(
+        session: Session,
+        features: torch.Tensor,
+        descents: list[Descent],
+        batch: torch.Tensor,
+        epoch: int,
+    ) -> list[float]:
+        losses, z = [], np.empty(0)
+        for i, (layer, descent) in enumerate(zip(layers, descents, strict=True)):
+            if i:
+                features = rule.measure(layer, z, n, "train", first=False)
+            losses.append(descent.step(epoch, features, rows.targets[batch]))
+            if i + 1 < len(layers):
+                z = rule.pass_on(layer, features)
+        return losses
+
+    sweep = sweep or in_turn
     rows, settings, watch = session.rows, session.settings, session.watch
     layers, n = session.network.layers, session.rows.n_classes
     z, once, descents = rows.inputs, torch.empty(0), []
@@ -113,20 +154,12 @@ def joint(rule: LocalRule, session: Session) -> None:
         features = rule.measure(layer, z, n, "train", first=i == 0, fit=True, watch=watch)
         once = features if i == 0 else once
         layer.weights = rule.start(layer.n_features, layer.width, n, session.generator)
-        descents.append(_Descent(rule, session, layer))
+        descents.append(Descent(rule, session, layer))
         if i + 1 < len(layers):
             z = rule.pass_on(layer, features)
     best = Best(layers)
     for epoch in range(settings.epochs):
-        losses: list[list[float]] = [[] for _ in layers]
-        for batch in batches(session):
-            features = once[batch]
-            for i, (layer, descent) in enumerate(zip(layers, descents, strict=True)):
-                if i:
-                    features = rule.measure(layer, z, n, "train", first=False)
-                losses[i].append(descent.step(epoch, features, rows.targets[batch]))
-                if i + 1 < len(layers):
-                    z = rule.pass_on(layer, features)
+        losses = [sweep(session, once[batch], descents, batch, epoch) for batch in batches(session)]
         watch.progress("all layers", epoch + 1, settings.epochs)
         if is_check(settings, epoch):
             metrics: dict[str, float] = {}
@@ -134,7 +167,7 @@ def joint(rule: LocalRule, session: Session) -> None:
                 scores = rule.predict(session.network, rows.validation_inputs, n, "validation")
                 accuracy = accuracy_of(scores, rows.validation_targets)
                 metrics = {"validation_loss": 1 - accuracy, "validation_accuracy": accuracy}
-            for i, values in enumerate(losses):
+            for i, values in enumerate(zip(*losses, strict=True)):
                 watch.epoch(layer=i, epoch=epoch + 1, loss=float(np.mean(values)), **metrics)
             if best.look(metrics):
                 watch.checkpoint()
@@ -150,35 +183,39 @@ SCHEDULES: dict[str, Callable[[LocalRule, Session], None]] = {
 }
 
 
-class _Descent:
+class Descent:
     """Adam on a rule's own gradients; autograd is not involved."""
 
     def __init__(self, rule: LocalRule, session: Session, layer: PhysicalLayer) -> None:
-        self.rule, self.session, self.weights = rule, session, layer.weights
-        self.layer, self.n_classes = layer, session.rows.n_classes
+        self.rule, self.session, self.layer, self.weights = rule, session, layer, layer.weights
         self.parameters = [layer.weights[name] for name in rule.trained]
         self.optimiser = torch.optim.Adam(self.parameters)
 
     def step(self, epoch: int, features: torch.Tensor, targets: torch.Tensor) -> float:
         """Take the inner steps on one measured batch and return the last loss."""
-        settings, loss = self.session.settings, math.nan
-        self.optimiser.param_groups[0]["lr"] = settings.learning_rate_at(epoch)
-        for _ in range(settings.inner_steps):
+        loss = math.nan
+        for _ in range(self.session.settings.inner_steps):
             loss, gradients = self.rule.gradients(
                 self.weights, features, targets, self.session.generator
             )
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"rule {self.rule.name!r}: the loss is {loss}; use a learning_rate below "
-                    f"{settings.learning_rate:g}"
-                )
-            for name, parameter in zip(self.rule.trained, self.parameters, strict=True):
-                parameter.grad = gradients[name]
-            self.optimiser.step()
-            layer = self.layer
-            forward = self.rule.multiply_adds(layer.n_features, layer.width, self.n_classes)
-            self.session.tally.add(2 * len(targets) * forward)  # forward, and by the weights
+            self.apply(epoch, loss, gradients, len(targets))
         return loss
+
+    def apply(self, epoch: int, loss: float, gradients: Weights, rows: int) -> None:
+        """Take one step along gradients that are known, of that many rows."""
+        rate = self.session.settings.learning_rate_at(epoch)
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"rule {self.rule.name!r}: the loss is {loss}; use a learning_rate below "
+                f"{self.session.settings.learning_rate:g}"
+            )
+        self.optimiser.param_groups[0]["lr"] = rate
+        for name, parameter in zip(self.rule.trained, self.parameters, strict=True):
+            parameter.grad = gradients.get(name)  # none where `finish` learns it
+        self.optimiser.step()
+        layer, n_classes = self.layer, self.session.rows.n_classes
+        each = self.rule.step_multiply_adds(layer.n_features, layer.width, n_classes)
+        self.session.tally.add(rows * each)
 
 
 class Best:

@@ -39,9 +39,18 @@ def reported() -> Iterator[None]:
             _end("wrong", error, 2)
         except OSError as error:
             _end("file", error, 4)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             print("\ninterrupted: outputs are off, the run file is closed", file=sys.stderr)
+            _print_notes(error)
             raise SystemExit(130) from None
+        except SystemExit as error:
+            _print_notes(error)
+            raise
+
+
+def _print_notes(error: BaseException) -> None:
+    for note in getattr(error, "__notes__", ()):
+        print(f"  {note}", file=sys.stderr)
 
 
 def _end(kind: str, error: BaseException, code: int) -> NoReturn:
@@ -52,8 +61,8 @@ def _end(kind: str, error: BaseException, code: int) -> NoReturn:
         "file": "a file is in the way",
     }[kind]
     lines = [f"error: {heading}", *(f"  {line}" for line in str(error).splitlines())]
-    lines += [f"  {note}" for note in getattr(error, "__notes__", ())]
     print("\n".join(lines), file=sys.stderr)
+    _print_notes(error)
     raise SystemExit(code)
 
 

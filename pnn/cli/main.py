@@ -14,11 +14,11 @@ from pnn.cli.bench import bench
 from pnn.cli.calibration import add_calibration
 from pnn.cli.compare import add_compare
 from pnn.cli.errors import EXIT_CODES, reported
-from pnn.cli.log_import import import_recording
+from pnn.cli.log import log
 from pnn.cli.rig import rig as rig_verbs
 from pnn.cli.rig import rig_device
-from pnn.cli.twin import twin
 from pnn.cli.sweep import sweep
+from pnn.cli.twin import twin
 
 __all__ = ["app", "main"]
 
@@ -30,8 +30,6 @@ app = typer.Typer(
     help="Train physical neural networks: any instrument that answers a drive is a layer.",
     epilog="Exit codes: " + "; ".join(f"{code} {text}" for code, text in EXIT_CODES.items()) + ".",
 )
-log = typer.Typer(no_args_is_help=True, help="Look at run files.")
-log.command("import")(import_recording)
 app.add_typer(log, name="log")
 app.add_typer(rig_verbs, name="rig")
 app.add_typer(bench, name="bench")
@@ -148,6 +146,8 @@ def train(
                 print(json.dumps(content) if as_json else result_text(content))
                 return
         dataset = experiment.load_data(settings)
+        if resume is None:
+            settings = experiment.with_enough_seeds(settings, dataset)
         intended = experiment.plan(settings, dataset)
         print(plan_text(intended, settings.run.seeds), file=sys.stderr)
         if dry_run:
@@ -234,35 +234,6 @@ def devices(as_json: Json = False) -> None:
         from devices.registry import available_devices, summary_of
 
         _table({name: summary_of(name) for name in available_devices()}, as_json)
-
-
-@log.command()
-def show(
-    run: Annotated[Path, typer.Argument(help="A run file.")],
-    as_json: Json = False,
-) -> None:
-    """Print what happened in a run."""
-    with reported():
-        from pnn.report import result_text
-        from pnn.run_file import read_attributes
-
-        content = read_attributes(run)
-        if as_json:
-            print(json.dumps(content))
-            return
-        print(f"{run}: {content['name']}, {content['status']}, started {content['started']}")
-        print(f"device   {content['plan']['device']}")
-        print(f"data     {content['dataset']}: {content['dataset_source']}")
-        versions = ", ".join(f"{k} {v}" for k, v in content["versions"].items())
-        print(f"versions {versions}")
-        if "error" in content:
-            print(f"error    {content['error']}")
-        if "summary" in content:
-            print(result_text(content["summary"]))
-            return
-        for name, seed in content["seeds"].items():
-            score = seed.get("scores", {}).get("device")
-            print(f"{name}: {seed['status']}" + (f", {score:.4f}" if score is not None else ""))
 
 
 def _table(rows: dict[str, str], as_json: bool) -> None:

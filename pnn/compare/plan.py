@@ -9,7 +9,7 @@ from typing import Any
 from pnn.build import make_estimator
 from pnn.compare.config import CompareConfig
 from pnn.config import Config
-from pnn.data import Dataset, split
+from pnn.data import Dataset, led_in, split
 
 __all__ = ["Cell", "ComparePlan", "plan_comparison"]
 
@@ -132,7 +132,11 @@ class _Pair:
     def __init__(self, config: Config, dataset: Dataset) -> None:
         seed, n_classes = config.run.seed, len(dataset.classes)
         self.estimator = make_estimator(
-            config, dataset.task, image=dataset.shape is not None, seed=seed
+            config,
+            dataset.task,
+            image=dataset.shape is not None,
+            seed=seed,
+            washout=dataset.washout,
         )
         self.rule, self.n_classes = self.estimator.make_rule(), n_classes
         train, test = split(dataset, seed, config.run.test)
@@ -143,7 +147,7 @@ class _Pair:
             self.rule.check(self.network, self.estimator.settings(), n_classes)
             labels = n_classes if self.rule.hypotheses else 0
             self.network.layers[0].fit_encoder(dataset.X[train], labels)
-        self.n_test_queries = self._cost(self.n_rows, n_test=len(test))["test"]
+        self.n_test_queries = self._cost(self.n_rows, n_test=len(led_in(dataset, test)))["test"]
 
     def within(self, budget: int) -> tuple[int, int, int, int]:
         """Return rows, check_every, epochs and queries of the best training that it pays for.

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnn.compare.config import CompareConfig
-from pnn.controls import fit_linear
+from pnn.controls import LAGS, fit_linear, lagged
 from pnn.data import Dataset, split, split_rows
 
 __all__ = ["reference_merits"]
@@ -20,9 +20,13 @@ def reference_merits(config: CompareConfig, dataset: Dataset) -> dict[str, NDArr
         train, test = split(dataset, seed, config.run.test)
         groups = None if dataset.groups is None else dataset.groups[train]
         kept, held_out = split_rows(dataset.y[train], groups, seed, 0.2, dataset.task)
-        X, y = dataset.X[train], dataset.y[train]
+        inputs = dataset.X
+        if dataset.washout is not None:
+            inputs, train = lagged(inputs, LAGS), train[dataset.washout :]
+            kept, held_out = np.split(np.arange(len(train)), [round(0.8 * len(train))])
+        X, y = inputs[train], dataset.y[train]
         model = fit_linear(X[kept], y[kept], X[held_out], y[held_out], regression=regression)
-        predicted, truth = model.predict(dataset.X[test]), dataset.y[test]
+        predicted, truth = model.predict(inputs[test]), dataset.y[test]
         merits.append(
             1.0 - (predicted - truth) ** 2 / np.var(truth)
             if regression

@@ -16,7 +16,7 @@ from devices import DeviceError
 from pnn.build import make_estimator
 from pnn.compare.config import CompareConfig
 from pnn.compare.plan import Cell
-from pnn.data import Dataset, split
+from pnn.data import Dataset, led_in, split
 from pnn.training import limit_threads
 
 __all__ = ["Outcome", "prepare", "train_cell", "work"]
@@ -76,7 +76,11 @@ def train_cell(config: CompareConfig, dataset: Dataset, cell: Cell) -> Outcome:
     train = train[: cell.rows]
     groups = None if dataset.groups is None else dataset.groups[train]
     estimator = make_estimator(
-        single, dataset.task, image=dataset.shape is not None, seed=cell.seed
+        single,
+        dataset.task,
+        image=dataset.shape is not None,
+        seed=cell.seed,
+        washout=dataset.washout,
     )
     devices = estimator.build(dataset.X.shape[1], len(dataset.classes), cell.seed).devices
     estimator.set_params(device=devices if len(devices) > 1 else devices[0])
@@ -89,7 +93,7 @@ def train_cell(config: CompareConfig, dataset: Dataset, cell: Cell) -> Outcome:
             for device in devices:
                 stack.enter_context(device)
             estimator.fit(dataset.X[train], dataset.y[train], groups)
-            predicted = estimator.predict(dataset.X[test])
+            predicted = estimator.predict(dataset.X[led_in(dataset, test)])[-len(test) :]
         except (DeviceError, FloatingPointError, ValueError) as failure:
             error = f"{type(failure).__name__}: {failure}"
         else:

@@ -7,9 +7,11 @@ import sys
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
-from devices import Device, DeviceError, DeviceSpec
+from devices import Device, DeviceError, DeviceSpec, Programmable
 from pnn.data import Dataset, load
+from pnn.rules import RULES, RuleClass
 
 
 class Box(Device):
@@ -85,6 +87,35 @@ class BlackBox(Box):
         if not (inside or name in CONTRACT or (name.startswith("__") and name.endswith("__"))):
             raise Peeked(f"{caller} reached for {name!r}")
         return super().__getattribute__(name)
+
+
+class GlassBox(Programmable, Box):
+    """A `Box` that one can see through: `forward`, and a phase per input inside it."""
+
+    def __init__(self, n_inputs: int = 8, n_outputs: int = 32, **options: Any) -> None:
+        super().__init__(n_inputs, n_outputs, **options)
+        start = np.random.default_rng(1).uniform(0.5, 2.5, n_inputs)
+        self._start_parameters(0.0, np.linspace(3.0, 6.0, n_inputs), start)
+
+    def _program(self, values: np.ndarray) -> None:
+        pass
+
+    def respond(self, drives: np.ndarray) -> np.ndarray:
+        return self.forward(torch.from_numpy(drives)).numpy()
+
+    def forward(self, drives: torch.Tensor, parameters: Any = None) -> torch.Tensor:
+        low, high = (torch.from_numpy(np.array(end)) for end in self.spec.limits)
+        inside = torch.from_numpy(self.parameters) if parameters is None else parameters
+        phases = np.pi * (drives - low) / (high - low) + inside
+        matrix = torch.from_numpy(self.matrix[..., 0] + 1j * self.matrix[..., 1])
+        field = torch.exp(1j * phases) @ matrix / np.sqrt(len(matrix))
+        return field if self.spec.is_complex else field.abs() ** 2
+
+
+def box_for(rule: str, *args: Any, **options: Any) -> Box:
+    """Return the box that offers a rule what its class may ask for, and no more."""
+    seen_through = RULES[rule].rule_class in (RuleClass.GRADIENT, RuleClass.LAW)
+    return (GlassBox if seen_through else BlackBox)(*args, **options)
 
 
 @functools.cache

@@ -202,7 +202,7 @@ def test_a_fitted_estimator_survives_pickle():
         ({"masks": 0}, "masks=0"),
         ({"epochs": 0}, "epochs=0"),
         ({"schedule": "sometimes"}, "schedule='sometimes'"),
-        ({"rule": "readout", "schedule": "joint"}, "'readout' is fitted in closed form"),
+        ({"rule": "readout", "schedule": "joint"}, "'readout' is trained layer by layer"),
         ({"learning_rate": -1}, "learning_rate=-1"),
         ({"validation": 1.0}, "validation=1.0 must be at least 0 and below 1"),
         ({"adapter": "pad", "rule": "phyll"}, "box has 16 inputs, too few for 19 channels"),

@@ -119,7 +119,8 @@ def test_what_is_recorded_is_what_the_device_was_driven_with_and_answered(done):
         with opened(result.path, f"seed_{seed}/measurements_0") as content:
             assert content["drives"].dims == ("row", "input")
             np.testing.assert_array_equal(content["drives"], box.rows)
-            np.testing.assert_array_equal(content["answers"], box.respond(box.rows))
+            # To the last bit but one: what a matrix product rounds to depends on its rows.
+            np.testing.assert_allclose(content["answers"], box.respond(box.rows), rtol=1e-12)
         assert box.ledger.total == len(box.rows)
         assert box.ledger.as_dict() == result.seeds[seed].ledger
 
@@ -214,7 +215,7 @@ def test_a_plan_drives_and_opens_nothing(named_devices, tmp_path):
 @pytest.mark.parametrize(
     ("tables", "message"),
     [
-        ({"rule": {"name": "readout"}, "training": {"schedule": "joint"}}, "closed form"),
+        ({"rule": {"name": "readout"}, "training": {"schedule": "joint"}}, "layer by layer"),
         ({"device": "test:box?n_inputs=20&memory=true"}, "keeps memory"),
         ({"network": {"encoder": "phase"}}, "PhaseEncoder cannot drive box"),
         ({"device": "test:box?n_inputs=4", "network": {"adapter": "pad"}}, "too few for 19"),
@@ -277,10 +278,10 @@ def test_a_device_that_dies_leaves_a_file_with_the_rows_measured_so_far(
     for name in groups(tmp_path / "run.h5"):
         opened(tmp_path / "run.h5", name).close()
     with h5py.File(tmp_path / "run.h5") as file:
-        assert file.attrs["status"] == "failed"
-        assert "the lamp went out" in file.attrs["error"]
+        assert file.attrs["status"] == b"failed"
+        assert b"the lamp went out" in file.attrs["error"]
         seed = file["seed_0"]
-        assert seed.attrs["status"] == "failed"
+        assert seed.attrs["status"] == b"failed"
         np.testing.assert_array_equal(seed["failure/answers"], box.respond(box.rows))
         assert seed["failure"].attrs["failed_row"] == 70
         if record:
@@ -314,7 +315,8 @@ def test_a_run_that_is_broken_off_is_closed_with_its_status(
         run(settings, DATA, broken)
     status = "failed" if isinstance(error, RuntimeError) else "interrupted"
     with h5py.File(tmp_path / "run.h5") as file:
-        assert file.attrs["status"] == status
-        assert file["seed_0"].attrs["status"] == status
+        assert file.attrs["status"] == status.encode()
+        assert file["seed_0"].attrs["status"] == status.encode()
         assert len(file["seed_0/weights"]) > 0  # the best state until then
-    assert named_devices[-1].calls == ["open", "safe", "close"]
+    calls = named_devices[-1].calls
+    assert (calls[0], calls[-2:]) == ("open", ["safe", "close"])

@@ -9,13 +9,12 @@ from black_boxes import corners, digits, slope
 from scipy.stats import ttest_rel
 
 from pnn.config import Config
+from pnn.controls import CONTROLS
 from pnn.experiment import plan, run
 from pnn.report import Gain, gain, plan_text, result_text, summary, verdict
 from pnn.result import Plan
 
 README = Path(__file__).parents[2] / "README.md"
-
-CONTROLS = ["linear", "bypassed", "affine", "matched_digital"]
 
 
 def made(device, dataset, tmp_path, *, rule="readout", seeds=3, **run_table):
@@ -143,6 +142,9 @@ KEYS = {
     "controls",
     "gains",
     "verdict",
+    "chance",
+    "doubts",
+    "energy",
     "queries",
     "queries_by_seed",
     "estimate",
@@ -170,7 +172,7 @@ def result(named_devices, tmp_path_factory):
 def test_the_summary_has_the_keys_that_programs_rely_on(result):
     content = json.loads(json.dumps(summary(result), allow_nan=False))
     assert set(content) == KEYS
-    assert list(content["controls"]) == list(content["gains"]) == CONTROLS
+    assert list(content["controls"]) == list(content["gains"]) == list(CONTROLS)
     for entry in content["gains"].values():
         assert entry["low"] <= entry["mean"] <= entry["high"]
     assert content["accuracy"] == pytest.approx(np.mean(content["accuracy_by_seed"]))
@@ -201,7 +203,9 @@ def test_arms_are_as_wide_and_as_heavy_as_the_device(result):
     assert device["multiply_adds"] == arms["bypassed"]["multiply_adds"] == digital
     for control in ("affine", "matched_digital"):
         assert arms[control]["multiply_adds"] == digital + 3 * 24 * 32
-    assert arms["linear"] == {"width": 16, "parameters": 17 * 3, "multiply_adds": 48}
+    sizes = {"width": 16, "parameters": 17 * 3, "multiply_adds": 48}
+    assert arms["linear"] | sizes == arms["linear"]
+    assert device["training_multiply_adds"] > digital
 
 
 def test_the_block_for_people_has_every_number(result):
@@ -283,3 +287,14 @@ def test_the_plan_of_a_run_is_what_it_says_it_was():
     assert intended.encoders == ["AmplitudeEncoder, projected at random 19 -> 8"]
     assert len(intended.notes) == 1
     assert "information is lost" in intended.notes[0]
+
+
+def test_learning_around_the_device_is_said(tmp_path):
+    data = digits()
+    honest = made({"name": "sim:random-features", "n_outputs": 32}, data, tmp_path, seeds=2)
+    assert summary(honest)["doubts"] == []
+    assert summary(honest)["chance"] == pytest.approx(np.bincount(data.y).max() / len(data.y))
+    config = honest.config.with_(network={"skip": True}, run={"out": str(tmp_path / "skip.h5")})
+    content = summary(run(config, data))
+    assert len(content["doubts"]) == 2
+    assert "something is learned around the device" in result_text(content)

@@ -108,7 +108,7 @@ def test_any_seed_can_be_had_and_another_device_can_take_its_place(tmp_path):
 def test_a_run_that_was_broken_off_gives_its_best_state_so_far(tmp_path):
     path = ran(tmp_path / "run.h5", interrupt="layer 1 5/6")
     with h5py.File(path) as file:
-        assert file.attrs["status"] == "interrupted"
+        assert file.attrs["status"] == b"interrupted"
     assert (load(path).predict(DATA.X) == DATA.y).mean() > 0.6
 
 
