@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -201,7 +202,7 @@ def plan_text(plan: Plan, n_seeds: int) -> str:
     else:
         time = f"about {duration(plan.device_seconds)} on the device"
     lines = [
-        f"device   {plan.device}",
+        f"device   {shorten(plan.device, 240, placeholder=' ...')}",
         f"rule     {plan.rule} (class {plan.rule_class})",
         f"encoder  {'; then '.join(plan.encoders)}",
         f"rows     {', '.join(f'{n} {kind}' for kind, n in plan.rows.items())}",

@@ -49,6 +49,7 @@ class CompareConfig(Table):
     description: str = ""
     data: DataTable
     rules: tuple[Entry, ...] = Field(min_length=1)
+    reference: str | None = Field(None, description="Label of the rule to compare others with.")
     devices: tuple[Entry, ...] = Field(min_length=1)
     budgets: tuple[int, ...] = Field(
         (30_000,), min_length=1, description="Queries for training and validation together."
@@ -86,6 +87,9 @@ class CompareConfig(Table):
             twice = sorted({label for label in labels if labels.count(label) > 1})
             if twice:
                 raise ValueError(f"{twice} stand for several entries; give each a label")
+        rules = [entry.label for entry in self.rules]
+        if self.reference is not None and self.reference not in rules:
+            raise ValueError(f"reference={self.reference!r} is none of the rules {rules}")
         return self
 
     def config(self, rule: int, device: int, seed: int) -> Config:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,17 @@ class Line:
     score, spread : float
         Mean test accuracy (R2 for regression) and its standard deviation over seeds; nan where
         there are none, or one.
-    gain : Gain or None
-        Over the linear model on the raw input, paired over seeds.
+    scores : dict
+        The score of each seed.
+    gain, difference : Gain or None
+        Over the linear model on the raw input, and to the rule that is the reference; paired over
+        seeds.
     queries, seconds, device_seconds, joules, multiply_adds : float
         Per seed: training and validation queries, wall time, time in the device, energy of
         device, converters and (where its price is known) digital part, digital multiply-adds of
         training.
+    reported : str
+        What the rule's source reports.
     error : str
         Why there is no score.
     """
@@ -45,16 +50,19 @@ class Line:
     rule_class: str
     device: str
     budget: int
-    seeds: int
-    score: float
-    spread: float
-    gain: Gain | None
-    queries: float
-    seconds: float
-    device_seconds: float
-    joules: dict[str, float | None]
-    multiply_adds: float
-    error: str
+    seeds: int = 0
+    score: float = float("nan")
+    spread: float = float("nan")
+    scores: dict[int, float] = field(default_factory=dict)
+    gain: Gain | None = None
+    difference: Gain | None = None
+    queries: float = float("nan")
+    seconds: float = float("nan")
+    device_seconds: float = float("nan")
+    joules: dict[str, float | None] = field(default_factory=dict)
+    multiply_adds: float = float("nan")
+    reported: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,8 @@ class Comparison:
     lines : tuple of Line
     linear : float
         Mean score of the linear model on the raw input.
+    reference : str or None
+        Label of the rule that the others are compared with.
     missing : int
         Cells that are not done.
     """
@@ -77,13 +87,18 @@ class Comparison:
     score: str
     lines: tuple[Line, ...]
     linear: float
+    reference: str | None
     missing: int
     path: Path
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values."""
         lines = [
-            vars(line) | {"gain": None if line.gain is None else vars(line.gain)}
+            vars(line)
+            | {
+                name: None if found is None else vars(found)
+                for name, found in (("gain", line.gain), ("difference", line.difference))
+            }
             for line in self.lines
         ]
         return vars(self) | {"lines": lines, "path": str(self.path)}
@@ -110,24 +125,25 @@ def read_comparison(path: str | Path) -> Comparison:
         linear = np.nanmean(file["references/linear"][()], axis=1)
     lines = []
     refused = {(r, d): reason for r, d, reason in attributes["refused"]}
-    for r, rule in enumerate(config.rules):
+    for r in range(len(config.rules)):
         for d, device in enumerate(config.devices):
             for b, budget in enumerate(config.budgets):
                 of = (cells[columns["cell"]][:, :3] == (r, d, b)).all(axis=1)
                 chosen = {name: values[of] for name, values in columns.items()}
-                seeds = cells[chosen["cell"]][:, 3] - config.run.seed
+                seeds = cells[chosen["cell"]][:, 3]
                 reason = refused.get((r, d), "")
                 lines.append(
-                    _line(config, rule.label, r, device.label, budget, chosen, linear[seeds])
+                    _line(config, r, device.label, budget, seeds, chosen, linear)
                     if not reason
-                    else _empty(config, rule.label, r, device.label, budget, reason)
+                    else _empty(config, r, device.label, budget, reason)
                 )
     return Comparison(
         name=config.name,
         dataset=attributes["dataset"],
         score="accuracy" if attributes["task"] == "classification" else "r2",
-        lines=tuple(lines),
+        lines=tuple(_against(lines, config.reference)),
         linear=float(linear.mean()),
+        reference=config.reference,
         missing=len(cells) - n,
         path=Path(path),
     )
@@ -135,17 +151,18 @@ def read_comparison(path: str | Path) -> Comparison:
 
 def _line(
     config: CompareConfig,
-    label: str,
     rule: int,
     device: str,
     budget: int,
+    seeds: Array,
     chosen: dict[str, Array],
     linear: Array,
 ) -> Line:
     whole = np.flatnonzero(~np.isnan(chosen["merit"]).all(axis=1))
     errors = [text.decode() for text in chosen["error"] if text]
     if not len(whole):
-        return _empty(config, label, rule, device, budget, errors[0] if errors else "not done yet")
+        return _empty(config, rule, device, budget, errors[0] if errors else "not done yet")
+    seeds = seeds[whole]
     scores = np.nanmean(chosen["merit"][whole], axis=1)
     means = {
         name: float(np.mean(values[whole])) for name, values in chosen.items() if name in _MEAN
@@ -153,15 +170,13 @@ def _line(
     price = config.run.joules_per_multiply_add
     digital = None if price is None else price * means["multiply_adds"]
     inference = None if price is None else price * means["multiply_adds_per_row"]
-    return Line(
-        rule=label,
-        rule_class=_class_of(config, rule),
-        device=device,
-        budget=budget,
+    return replace(
+        _empty(config, rule, device, budget, "; ".join(dict.fromkeys(errors))),
         seeds=len(scores),
         score=float(scores.mean()),
         spread=float(scores.std(ddof=1)) if len(scores) > 1 else float("nan"),
-        gain=gain(scores, linear[whole], "seeds") if len(scores) > 1 else None,
+        scores=dict(zip(seeds.tolist(), scores.tolist(), strict=True)),
+        gain=_paired(scores, linear[seeds - config.run.seed]),
         queries=means["train"] + means["validation"],
         seconds=means["seconds"],
         device_seconds=means["device_seconds"],
@@ -172,8 +187,24 @@ def _line(
             "digital inference, each row": inference,
         },
         multiply_adds=means["multiply_adds"],
-        error="; ".join(dict.fromkeys(errors)),
     )
+
+
+def _against(lines: list[Line], reference: str | None) -> list[Line]:
+    """Add the differences to the reference's scores on the same device, budget and seeds."""
+    found = {(line.device, line.budget): line.scores for line in lines if line.rule == reference}
+    out = []
+    for line in lines:
+        theirs = found.get((line.device, line.budget), {})
+        seeds = [seed for seed in line.scores if seed in theirs]
+        ours = np.array([line.scores[seed] for seed in seeds])
+        difference = _paired(ours, np.array([theirs[seed] for seed in seeds]))
+        out.append(replace(line, difference=None if line.rule == reference else difference))
+    return out
+
+
+def _paired(scores: Array, others: Array) -> Gain | None:
+    return gain(scores, others, "seeds") if len(scores) > 1 else None
 
 
 _MEAN = (
@@ -188,33 +219,17 @@ _MEAN = (
 )
 
 
-def _empty(
-    config: CompareConfig, label: str, rule: int, device: str, budget: int, error: str
-) -> Line:
-    nan = float("nan")
-    none: dict[str, float | None] = {}
+def _empty(config: CompareConfig, rule: int, device: str, budget: int, error: str) -> Line:
+    entry = config.rules[rule]
+    known = RULES.get((entry.rule or {}).get("name", ""))
     return Line(
-        label,
-        _class_of(config, rule),
+        entry.label,
+        known.rule_class.name if known else "?",
         device,
         budget,
-        0,
-        nan,
-        nan,
-        None,
-        nan,
-        nan,
-        nan,
-        none,
-        nan,
-        error,
+        reported=known.reported if known else "",
+        error=error,
     )
-
-
-def _class_of(config: CompareConfig, rule: int) -> str:
-    entry = config.rules[rule].rule
-    name = entry["name"] if entry else ""
-    return RULES[name].rule_class.name if name in RULES else "?"
 
 
 def table_text(comparison: Comparison, *, markdown: bool = False) -> str:
@@ -232,32 +247,36 @@ def table_text(comparison: Comparison, *, markdown: bool = False) -> str:
         "s in device",
         "multiply-adds",
     ]
+    if comparison.reference is not None:
+        head.insert(6, f"against {comparison.reference}")
+    if markdown:
+        head.append("reported by its source")
     rows = []
     order = sorted(
         comparison.lines,
         key=lambda line: (line.device, line.budget, -np.nan_to_num(line.score, nan=-9.0)),
     )
     for line in order:
+        known = [line.rule, line.rule_class, line.device, str(line.budget)]
         if not line.seeds:
-            rows.append([line.rule, line.rule_class, line.device, str(line.budget), "-", *[""] * 5])
+            rows.append([*known, "-", *[""] * (len(head) - 5)])
             continue
         scale, digits = (100, 2) if percent else (1, 4)
         spread = "" if np.isnan(line.spread) else f" +- {scale * line.spread:.{digits}f}"
-        gained = "" if line.gain is None else _interval(line.gain, scale, digits)
-        rows.append(
-            [
-                line.rule,
-                line.rule_class,
-                line.device,
-                str(line.budget),
-                f"{scale * line.score:.{digits}f}{spread}",
-                gained,
-                f"{line.queries:.0f}",
-                f"{line.seconds:.1f}",
-                f"{line.device_seconds:.2f}",
-                f"{line.multiply_adds:.1e}",
-            ]
-        )
+        row = [
+            *known,
+            f"{scale * line.score:.{digits}f}{spread}",
+            _interval(line.gain, scale, digits),
+            f"{line.queries:.0f}",
+            f"{line.seconds:.1f}",
+            f"{line.device_seconds:.2f}",
+            f"{line.multiply_adds:.1e}",
+        ]
+        if comparison.reference is not None:
+            row.insert(6, _interval(line.difference, scale, digits))
+        if markdown:
+            row.append(line.reported)
+        rows.append(row)
     notes = [
         f"{line.rule} on {line.device}: {line.error}"
         for line in order
@@ -280,6 +299,8 @@ def table_text(comparison: Comparison, *, markdown: bool = False) -> str:
     return "\n".join(lines)
 
 
-def _interval(found: Gain, scale: int, digits: int) -> str:
+def _interval(found: Gain | None, scale: int, digits: int) -> str:
+    if found is None:
+        return ""
     mean, low, high = (scale * value for value in (found.mean, found.low, found.high))
     return f"{mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"

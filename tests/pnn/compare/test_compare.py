@@ -96,6 +96,19 @@ def test_what_a_rule_cannot_do_on_a_device_is_said_and_the_rest_goes_on(tmp_path
         plan_comparison(settings.model_copy(update={"rules": settings.rules[1:]}), data)
 
 
+def test_rules_are_compared_with_the_reference_pair_by_pair(tmp_path, data):
+    path = compare(config(tmp_path, reference="readout", budgets=[1000]), data)
+    readout, mono = read_comparison(path).lines
+    assert readout.difference is None
+    pairs = [mono.scores[seed] - readout.scores[seed] for seed in (0, 1)]
+    assert mono.difference.mean == pytest.approx(np.mean(pairs))
+    text = table_text(read_comparison(path), markdown=True)
+    assert "| against readout |" in text
+    assert RULES["mono-forward"].reported in text
+    with pytest.raises(ValueError, match="reference='phyll' is none of the rules"):
+        config(tmp_path, reference="phyll")
+
+
 def test_an_interrupted_comparison_is_resumed_to_what_it_would_have_been(tmp_path, data):
     whole = compare(config(tmp_path), data)
     other = config(tmp_path, run={"seeds": 2, "jobs": 1, "out": str(tmp_path / "broken.h5")})
