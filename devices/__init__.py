@@ -24,6 +24,7 @@ from devices.imperfect_noise import Jitter, Outliers, ShotNoise
 from devices.imperfect_transfer import CommonMode, Jumping
 from devices.imperfections import Drifting, Imperfection, Noisy, Quantised, Saturating
 from devices.measurement import PURPOSES, Flag, Ledger, Measurement, Purpose
+from devices.nudgeable import Nudgeable, nudgeable_of
 from devices.programmable import (
     Differentiable,
     Programmable,
@@ -63,6 +64,7 @@ __all__ = [
     "Measurement",
     "Noisy",
     "NotCalibrated",
+    "Nudgeable",
     "Outliers",
     "Programmable",
     "Purpose",
@@ -80,6 +82,7 @@ __all__ = [
     "differentiable_of",
     "idealised",
     "imperfections_on",
+    "nudgeable_of",
     "open_device",
     "programmable_of",
     "register_device",

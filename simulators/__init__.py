@@ -3,6 +3,8 @@
 from simulators.acoustic.cavity import AcousticCavity
 from simulators.acoustic.grid import AcousticGrid
 from simulators.digital import RandomFeatures
+from simulators.energy_based.dyadic_network import DyadicNetwork
+from simulators.energy_based.energy_network import EnergyNetwork
 from simulators.microwave.metasurface_cavity import MetasurfaceCavity
 from simulators.optical.camera import Camera
 from simulators.optical.detection import OffAxisHolography, SaturableAbsorber
@@ -27,6 +29,8 @@ __all__ = [
     "DelayLineReservoir",
     "DiffractiveStack",
     "DuffingNetwork",
+    "DyadicNetwork",
+    "EnergyNetwork",
     "InterferometerMesh",
     "KerrFibre",
     "MetasurfaceCavity",

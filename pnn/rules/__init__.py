@@ -11,6 +11,8 @@ from pnn.rules.contrastive import ContrastiveRule
 from pnn.rules.counter_current import CounterCurrent
 from pnn.rules.dfa import DFA
 from pnn.rules.digital_backprop import DigitalBackprop
+from pnn.rules.dual_propagation import DualPropagation
+from pnn.rules.equilibrium_propagation import EquilibriumPropagation
 from pnn.rules.ffzero import FFZero
 from pnn.rules.forward_forward import ForwardForward
 from pnn.rules.forward_gradient import ForwardGradient
@@ -23,9 +25,12 @@ from pnn.rules.logistic import Logistic
 from pnn.rules.mono_forward import MonoForward
 from pnn.rules.node_perturbation import NodePerturbation
 from pnn.rules.noprop import NoProp
+from pnn.rules.nudging import NudgingRule
+from pnn.rules.particle_swarm import ParticleSwarm
 from pnn.rules.pepg import PEPG
 from pnn.rules.pepita import Pepita
 from pnn.rules.phyll import PhyLL
+from pnn.rules.phyll_remeasured import RemeasuredPhyLL
 from pnn.rules.physics_aware import PhysicsAware
 from pnn.rules.product_feedback import ProductFeedback
 from pnn.rules.readout import Readout
@@ -53,6 +58,8 @@ __all__ = [
     "ContrastiveRule",
     "CounterCurrent",
     "DigitalBackprop",
+    "DualPropagation",
+    "EquilibriumPropagation",
     "FFZero",
     "ForwardForward",
     "ForwardGradient",
@@ -65,12 +72,15 @@ __all__ = [
     "MonoForward",
     "NoProp",
     "NodePerturbation",
+    "NudgingRule",
+    "ParticleSwarm",
     "Pepita",
     "PhyLL",
     "PhysicsAware",
     "ProductFeedback",
     "Readout",
     "RecurrentForwardForward",
+    "RemeasuredPhyLL",
     "Rule",
     "RuleClass",
     "ScalableForwardForward",
@@ -90,6 +100,7 @@ RULES: dict[str, type[Rule]] = {
     rule.name: rule
     for rule in (
         PhyLL,
+        RemeasuredPhyLL,
         UnsupervisedPhyLL,
         ForwardForward,
         UnsupervisedForwardForward,
@@ -115,6 +126,7 @@ RULES: dict[str, type[Rule]] = {
         SPSA,
         CMAES,
         PEPG,
+        ParticleSwarm,
         DFA,
         AugmentedDFA,
         ProductFeedback,
@@ -122,6 +134,8 @@ RULES: dict[str, type[Rule]] = {
         InSilico,
         IdealBackprop,
         DigitalBackprop,
+        EquilibriumPropagation,
+        DualPropagation,
     )
 }
 

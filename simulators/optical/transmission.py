@@ -94,8 +94,8 @@ class TransmissionDevice(Device):
         dtype = np.result_type(self._real, np.complex64)
         self._matrices = [np.asarray(t, dtype) for t in matrices]
         self._between = [np.asarray(t, dtype) for t in between]
-        complex_light = modulator.complex_light or bool(between)
-        self._kernels = [kernel_of(t, complex_light, self._real) for t in matrices]
+        self._complex_light = modulator.complex_light or bool(between)
+        self._kernels = [kernel_of(t, self._complex_light, self._real) for t in matrices]
         self._random = np.random.default_rng(noise)
         n_outputs, n_inputs = matrices[0].shape
         block = max(1, _BLOCK // n_outputs)
@@ -124,6 +124,19 @@ class TransmissionDevice(Device):
     def transmission_matrix(self) -> Array:
         """T, complex, of shape (n_outputs, n_inputs), or (2, n_outputs, n_inputs) unpolarised."""
         return self._matrices[0] if len(self._matrices) == 1 else np.stack(self._matrices)
+
+    @transmission_matrix.setter
+    def transmission_matrix(self, matrix: ArrayLike) -> None:
+        """Put another medium in its place, of the same shape, as if it had moved."""
+        given, now = np.asarray(matrix), self.transmission_matrix
+        if given.shape != now.shape or not np.isfinite(given).all():
+            raise ValueError(
+                f"{type(self).__name__}: transmission_matrix has shape {given.shape}; it must be "
+                f"finite numbers of shape {now.shape}"
+            )
+        new = given.astype(now.dtype).reshape(-1, *now.shape[-2:])
+        self._matrices = list(new)
+        self._kernels = [kernel_of(t, self._complex_light, self._real) for t in new]
 
     def save(self, path: str | Path) -> None:
         """Write the transmission matrix; ``ScatteringMedium(matrix=path)`` reads it.

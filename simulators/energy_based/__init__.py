@@ -1,0 +1,1 @@
+"""Networks that relax to a state of rest, and whose outputs can be nudged."""
