@@ -30,6 +30,7 @@ from calibration.phase_table import PhaseTable, PhaseTableResult, drive_for
 from calibration.procedure import Procedure
 from calibration.rank import Ranks, RanksResult
 from calibration.recording import Recording, read_recording
+from calibration.renewal import recalibrate, recalibration_queries
 from calibration.sequence import CalibrationFolder, calibrate, check_order
 from calibration.settling import Settling, SettlingResult
 from calibration.signal_dimensions import Dimensionality, SignalDimensions, signal_dimensions
@@ -111,6 +112,8 @@ __all__ = [
     "procedures_for",
     "read_recording",
     "read_touchstone",
+    "recalibrate",
+    "recalibration_queries",
     "signal_dimensions",
     "signal_to_noise",
     "suggestions",

@@ -80,11 +80,35 @@ class Calibrated(Wrapper):
                 f"Calibrated: kind={found.kind!r} has nothing to apply; it must be one of "
                 + ", ".join(CORRECTIONS)
             )
-        self.calibration = found
-        self.calibration_id = found.id
         self._conditions, self._override = conditions, override
-        self._correction = CORRECTIONS[found.kind](found, device.spec)
+        self._apply(found)
         self.spec = self._correction.spec
+
+    def renew(self, calibration: Calibration) -> None:
+        """Go on with a newer calibration of the same kind and device.
+
+        Raises
+        ------
+        ValueError
+            If it would change what the device offers: another kind, other limits or widths.
+        NotCalibrated
+            If it is of another device.
+        """
+        old, spec = self.calibration, self.spec
+        calibration.check(self.inner, self._conditions, self._override)
+        with self._lock:
+            if calibration.kind == old.kind:
+                self._apply(calibration)
+            if calibration.kind != old.kind or repr(self._correction.spec) != repr(spec):
+                self._apply(old)
+                raise ValueError(
+                    f"Calibrated: the {calibration.kind} calibration {calibration.id} changes what "
+                    f"{spec.name} offers; open the device anew with it"
+                )
+
+    def _apply(self, calibration: Calibration) -> None:
+        self._correction = CORRECTIONS[calibration.kind](calibration, self.inner.spec)
+        self.calibration, self.calibration_id = calibration, calibration.id
 
     def _open(self) -> None:
         super()._open()

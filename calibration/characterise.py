@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,24 +12,21 @@ from numpy.typing import NDArray
 
 from calibration.consistency import consistency
 from calibration.dimensionality import participation_ratio
-from calibration.laws import NonlinearityResult, nonlinearity
-from calibration.magnitude_law import MagnitudeLaw, could_be_magnitudes, fit_magnitude_law
+from calibration.laws import NonlinearityResult, explained_share, nonlinearity
+from calibration.magnitude_law import MagnitudeLaw
 from calibration.noise import signal_to_noise
 from calibration.nonlinearity import uniform_drives
 from calibration.recording import Recording
 from calibration.repeats import measure_passes, no_memory
 from calibration.signal_dimensions import SignalDimensions, signal_dimensions
-from calibration.structure import Block, Structure, find_structure
+from calibration.structure import Structure, find_structure, products_rows
+from calibration.wave_law import find_wave_law, structure_by_law
 from devices import Device, DeviceSpec
 from devices.checks import whole
 
 __all__ = ["Characterisation", "characterise", "characterise_recording", "characterise_rows"]
 
 Array = NDArray[Any]
-
-# The magnitude law is looked for where a block is small enough for a fit of a second per output.
-_MOST_INPUTS = 24
-_MOST_OUTPUTS = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +45,11 @@ class Characterisation:
         Of the first pass.
     structure : Structure
     laws : NonlinearityResult
+    phasor_share : float
+        Share that an affine law in ``exp(i x)`` explains where drives are phases; else nan.
     magnitude : MagnitudeLaw or None
-        Over the blocks of the structure; None where it cannot be fitted.
+        Of magnitudes or intensities, over the blocks of the structure; None where it cannot be
+        fitted.
     participation : float
         Effective dimensions of the answers as they are; without noise where that is known.
     participation_standardised : float
@@ -74,6 +75,7 @@ class Characterisation:
     answers: Array
     structure: Structure
     laws: NonlinearityResult
+    phasor_share: float
     magnitude: MagnitudeLaw | None
     participation: float
     participation_standardised: float
@@ -122,16 +124,7 @@ def characterise(device: Device, rows: int | None = None, seed: int = 0) -> Char
     count = characterise_rows(device.spec, rows)
     drives = uniform_drives(device, count, seed)
     passes = measure_passes(device, drives, 2, seed + 1)
-    spec = device.spec
-    return _evaluate(
-        drives,
-        passes,
-        name=spec.name,
-        queries=2 * count,
-        units=(spec.input_unit, spec.output_unit),
-        notes=(),
-        seed=seed,
-    )
+    return _evaluate(Recording.of(device.spec, drives, passes[0]), passes, 2 * count, [], seed)
 
 
 def characterise_recording(recording: Recording, seed: int = 0) -> Characterisation:
@@ -146,6 +139,8 @@ def characterise_recording(recording: Recording, seed: int = 0) -> Characterisat
     """
     notes = []
     drives, answers = recording.drives, recording.answers
+    if recording.memory:
+        notes.append("the device has memory: what earlier rows leave behind counts as noise here")
     moving = drives[:, drives.std(axis=0) > 0]
     if moving.shape[1] > 1:
         correlation = np.abs(np.corrcoef(moving, rowvar=False) - np.eye(moving.shape[1])).max()
@@ -155,43 +150,27 @@ def characterise_recording(recording: Recording, seed: int = 0) -> Characterisat
                 "and blocks are uncertain; random drives would tell"
             )
     repeats = recording.repeats()
-    pairs = np.array([group[:2] for group in repeats if len(group) > 1])
+    pairs = np.array([group[:2] for group in repeats])
     if len(pairs) < 20:
         notes.append("no drive is repeated: noise, consistency and drift are not known")
-        passes = answers[None]
-        return _evaluate(
-            drives, passes, name=recording.name, queries=0,
-            units=(recording.input_unit, recording.output_unit), notes=tuple(notes), seed=seed,
-        )  # fmt: skip
-    shuffled = np.random.default_rng(seed).permutation(len(pairs))
-    again = np.stack([answers[pairs[shuffled, 0]], answers[pairs[shuffled, 1]]])
+        return _evaluate(recording, None, 0, notes, seed)
+    shuffled = np.random.default_rng(seed).permutation(pairs)
+    again = np.stack([answers[shuffled[:, 0]], answers[shuffled[:, 1]]])
     first = np.setdiff1d(np.arange(len(drives)), np.concatenate([g[1:] for g in repeats]))
-    return _evaluate(
-        drives[first], answers[first][None], name=recording.name, queries=0, again=again,
-        units=(recording.input_unit, recording.output_unit), notes=tuple(notes), seed=seed,
-    )  # fmt: skip
+    once = replace(recording, drives=drives[first], answers=answers[first])
+    return _evaluate(once, again, 0, notes, seed)
 
 
 def _evaluate(
-    drives: Array,
-    passes: Array,
-    *,
-    name: str,
-    queries: int,
-    units: tuple[str, str],
-    notes: Sequence[str],
-    seed: int,
-    again: Array | None = None,
+    rows: Recording, again: Array | None, queries: int, notes: Sequence[str], seed: int
 ) -> Characterisation:
-    """Evaluate passes, (passes, rows, n_outputs); `again` holds repeats of other rows."""
-    answers = passes[0]
-    if again is None and len(passes) > 1:
-        again = passes
+    """Evaluate rows; `again`, (2, rows, n_outputs), holds repeats, of these drives or of others."""
+    drives, answers, phases = rows.drives, rows.answers, rows.domain == "phase"
     noise = None
     if again is not None:
         signal, noise = signal_to_noise(np.swapaxes(again, 0, 1))
-    structure = find_structure(drives, answers, noise_variance=noise)
-    loud = np.setdiff1d(np.arange(answers.shape[1]), structure.quiet_outputs)
+    structure = find_structure(drives, answers, noise_variance=noise, phases=phases)
+    loud = np.flatnonzero(structure.loud)
     ratio, same, dimensions, explainable = np.nan, np.nan, None, 1.0
     if again is not None and noise is not None:
         dimensions = signal_dimensions(again[0], again[1]) if len(again[0]) >= 8 else None
@@ -203,46 +182,52 @@ def _evaluate(
         ratio = float(ratios[(len(ratios) - 1) // 2])
         same = float(np.mean(consistency(again).per_output[chosen]))
     laws = nonlinearity(drives, answers, explainable=explainable, seed=seed)
-    magnitude = _magnitude(drives, answers, structure.blocks, seed)
-    shares = [laws.affine_share, laws.quadratic_share]
+    magnitude = find_wave_law(drives, answers, structure, phases=phases, seed=seed)
+    if magnitude is not None:
+        structure = structure_by_law(structure, magnitude, drives)
+    waves = np.nan
+    if phases:
+        phasors = np.hstack([np.cos(drives), np.sin(drives)])
+        with contextlib.suppress(ValueError):  # too few rows
+            waves = explained_share(phasors, answers, "affine", seed=seed)[0]
+    shares = [laws.affine_share, laws.quadratic_share, waves]
     shares += [magnitude.pooled_r2] if magnitude is not None else []
     best = float(np.nanmax(shares))
     bound = 10 * np.log10(best / (1 - best)) if 0.5 < best < 1 - 1e-12 else np.nan
+    if untold := structure.untold_outputs:
+        notes = [*notes, _untold(len(untold), drives.shape[1], structure, phases)]
     return Characterisation(
-        name=name,
+        name=rows.name,
         rows=len(drives),
         queries=queries,
         drives=drives,
         answers=answers,
         structure=structure,
         laws=laws,
+        phasor_share=waves,
         magnitude=magnitude,
-        participation=dimensions.participation_ratio
-        if dimensions
-        else participation_ratio(answers, standardised=False),
-        participation_standardised=dimensions.participation_ratio_standardised
-        if dimensions
-        else participation_ratio(answers),
+        participation=participation_ratio(answers, standardised=False)
+        if dimensions is None
+        else dimensions.participation_ratio,
+        participation_standardised=participation_ratio(answers)
+        if dimensions is None
+        else dimensions.participation_ratio_standardised,
         dimensions=dimensions,
         snr_db=ratio,
         least_snr_db=float(bound),
         consistency=same,
-        input_unit=units[0],
-        output_unit=units[1],
+        input_unit=rows.input_unit,
+        output_unit=rows.output_unit,
         notes=tuple(notes),
     )
 
 
-def _magnitude(
-    drives: Array, answers: Array, blocks: Sequence[Block], seed: int
-) -> MagnitudeLaw | None:
-    """Fit the magnitude law where answers can be magnitudes of sums over few inputs."""
-    small = []
-    for block in blocks:
-        terms = (len(block.inputs) + 1) * (len(block.inputs) + 2) // 2
-        if len(block.inputs) <= _MOST_INPUTS and len(drives) >= 3 * terms:
-            small.append(Block(block.inputs, block.outputs[:_MOST_OUTPUTS]))
-    outputs = [k for block in small for k in block.outputs]
-    if not outputs or not could_be_magnitudes(answers[:, outputs]):
-        return None
-    return fit_magnitude_law(drives, answers, small, seed=seed)
+def _untold(outputs: int, n_inputs: int, structure: Structure, phases: bool) -> str:
+    """Say that links are not known, and what would tell them."""
+    text = (
+        f"what drives {outputs} of the {structure.loud.sum()} moving outputs is not known: a law "
+        f"of degree {structure.degree} explains less than half of them"
+    )
+    if structure.degree == 1:
+        text += f"; {products_rows(n_inputs, phases)} rows would allow products of inputs"
+    return text

@@ -125,6 +125,11 @@ class Calibration:
                 digest.update(values.tobytes())
         return digest.hexdigest()[:16]
 
+    @property
+    def file_name(self) -> str:
+        """``KIND-ID.h5``."""
+        return f"{self.kind}-{self.id}.h5"
+
     def __repr__(self) -> str:
         return f"Calibration({self.kind} {self.id})"
 
@@ -172,7 +177,7 @@ class Calibration:
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self.kind}-{self.id}.h5"
+        path = folder / self.file_name
         if path.exists():
             return path
         with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as aside:

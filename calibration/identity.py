@@ -57,8 +57,11 @@ def identity_of(device: Device) -> dict[str, Any]:
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return the keys in which two identities differ; instruments only where both are known."""
-    keys = one.keys() | other.keys()
+    """Return the keys in which two identities differ; instruments only where both are known.
+
+    A name is for people: a rig file that was renamed is still of the same rig.
+    """
+    keys = (one.keys() | other.keys()) - {"name"}
     if not ("instruments" in one and "instruments" in other):
         keys -= {"instruments"}
     return sorted(key for key in keys if one.get(key) != other.get(key))
@@ -80,9 +83,9 @@ def _told(value: Any) -> Any:
     if isinstance(value, Device):
         cls, args, kwargs, _ = value.__reduce__()[1]
         bound = inspect.signature(cls).bind(*args, **kwargs)
-        return [cls.__qualname__, {k: _told(v) for k, v in bound.arguments.items()}]
+        return [cls.__qualname__, _told(bound.arguments)]
     if isinstance(value, Mapping):
-        return {str(k): _told(v) for k, v in value.items()}
+        return {str(k): _told(v) for k, v in value.items() if k != "name"}
     if isinstance(value, (list, tuple)):
         return [_told(one) for one in value]
     if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""The law of a linear wave read by its magnitude: |H x + b|."""
+"""The law of a linear wave of which the magnitude or the intensity is read."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from calibration.features import folds_of, held_out_r2
 from calibration.structure import Block
+from calibration.wave_fit import beginning, fit_fields, least_rows, quadratic_terms
 from devices.checks import table, whole
 
 __all__ = [
@@ -26,7 +27,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True)
 class MagnitudeLaw:
-    """Least-squares fit of ``y_k = |sum_j H_kj x_j + b_k|``.
+    """Least-squares fit of ``y_k = |sum_j H_kj x_j + b_k|``, or of the square of it.
 
     Attributes
     ----------
@@ -42,6 +43,11 @@ class MagnitudeLaw:
     worst_rows_share : float
         Share of the squared error in the worst hundredth of the rows: near 0.01 if all are
         alike, and large if a few rows went wrong.
+    power : int
+        1 where magnitudes are read, 2 where intensities are.
+    phases : bool
+        Whether ``exp(i x)`` stands in the place of x: drives are phases. With a power of 2 the
+        answers are then bilinear in these and their conjugates.
     """
 
     outputs: tuple[int, ...]
@@ -50,10 +56,18 @@ class MagnitudeLaw:
     pooled_r2: float
     r2: Array
     worst_rows_share: float
+    power: int = 1
+    phases: bool = False
+
+    @property
+    def formula(self) -> str:
+        """As ``|Hx + b|``."""
+        return f"|{'T exp(ix)' if self.phases else 'Hx'} + b|" + ("^2" if self.power == 2 else "")
 
     def __call__(self, drives: Array) -> Array:
         """Return what the law answers to drives, (rows, fitted outputs)."""
-        answers: Array = np.abs(drives @ self.matrix.T + self.offset)
+        fields = (np.exp(1j * drives) if self.phases else drives) @ self.matrix.T + self.offset
+        answers: Array = np.abs(fields) ** self.power
         return answers
 
 
@@ -62,15 +76,16 @@ def fit_magnitude_law(
     answers: Array,
     blocks: Sequence[Block] | None = None,
     *,
+    power: int = 1,
+    phases: bool = False,
     folds: int = 5,
     fit_rows: int = 1500,
     seed: int = 0,
 ) -> MagnitudeLaw:
     """Fit ``|H x + b|`` to outputs, each over the inputs of its block.
 
-    The square of the law is a quadratic form of rank 2 in (x, 1). Its matrix comes from a linear
-    fit to the squared answers; its two strongest eigenvectors, real and imaginary part of the
-    row, start a Levenberg-Marquardt fit of the magnitudes themselves.
+    A start comes from the squared amplitudes by linear algebra (see `calibration.wave_fit`), a
+    Levenberg-Marquardt fit of the amplitudes themselves follows.
 
     Parameters
     ----------
@@ -79,6 +94,8 @@ def fit_magnitude_law(
         Not negative, but for noise.
     blocks : sequence of Block, optional
         From `find_structure`; None: every output over all inputs.
+    power, phases
+        See `MagnitudeLaw`.
     folds : int
         Parts of the rows, drawn at random; each is judged by a fit to the others.
     fit_rows : int
@@ -94,24 +111,42 @@ def fit_magnitude_law(
     me = "fit_magnitude_law"
     drives = table(me, "drives", drives, rows=8)
     answers = table(me, "answers", answers, rows=8)
+    whole(me, "power", power, 1, 2)
+    whole(me, "folds", folds, 2)
     if blocks is None:
         everything = [tuple(range(values.shape[1])) for values in (drives, answers)]
         blocks = [Block(*everything)]
     if not blocks:
         raise ValueError(f"{me}: there are no blocks, no output to fit")
     outputs = tuple(sorted(k for block in blocks for k in block.outputs))
-    if not could_be_magnitudes(answers[:, outputs]):
-        raise ValueError(f"{me}: the answers must be real and not negative to be magnitudes")
-    whole(me, "folds", folds, 2)
     chosen = answers[:, outputs]
+    if not could_be_magnitudes(chosen):
+        raise ValueError(f"{me}: the answers must be real and not negative to be magnitudes")
+    least = least_rows(max(len(block.inputs) for block in blocks) + 1)
+    rows = min(fit_rows, len(drives) * (folds - 1) // folds)
+    if rows < least:
+        raise ValueError(f"{me}: {rows} rows in a fit are too few, at least {least} are needed")
+    wave = np.exp(1j * drives) if phases else drives
+    amplitudes = chosen if power == 1 else np.sqrt(np.clip(chosen, 0.0, None))
+
+    def fit(chosen_rows: Array) -> tuple[Array, Array]:
+        some = chosen_rows[np.linspace(0, len(chosen_rows) - 1, rows).astype(int)]
+        matrix = np.zeros((len(outputs), drives.shape[1]), complex)
+        offset = np.zeros(len(outputs), complex)
+        for block in blocks:
+            inputs, where = list(block.inputs), [outputs.index(k) for k in block.outputs]
+            found = _one_block(wave[some][:, inputs], amplitudes[some][:, where])
+            matrix[np.ix_(where, inputs)], offset[where] = found[:2]
+        return matrix, offset
+
     predicted = np.empty(chosen.shape)
     for fitted, judged in folds_of(len(drives), folds, seed):
-        law = _fit(drives, answers, blocks, _thinned(fitted, fit_rows))
-        predicted[judged] = np.abs(drives[judged] @ law[0].T + law[1])
+        matrix, offset = fit(fitted)
+        predicted[judged] = np.abs(wave[judged] @ matrix.T + offset) ** power
     pooled, each = held_out_r2(chosen, predicted)
     errors = np.sort(np.sum((chosen - predicted) ** 2, axis=1))[::-1]
     worst = errors[: max(1, len(errors) // 100)].sum()
-    matrix, offset = _fit(drives, answers, blocks, _thinned(np.arange(len(drives)), fit_rows))
+    matrix, offset = fit(np.arange(len(drives)))
     return MagnitudeLaw(
         outputs=outputs,
         matrix=matrix,
@@ -119,31 +154,14 @@ def fit_magnitude_law(
         pooled_r2=pooled,
         r2=each,
         worst_rows_share=float(worst / errors.sum()) if errors.sum() > 0 else 0.0,
+        power=power,
+        phases=phases,
     )
 
 
 def could_be_magnitudes(answers: Array) -> bool:
     """Whether nothing is more negative than a tenth of the largest answer: noise may be."""
     return not np.iscomplexobj(answers) and bool(answers.min() >= -0.1 * np.abs(answers).max())
-
-
-def _thinned(rows: Array, most: int) -> Array:
-    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
-
-
-def _fit(
-    drives: Array, answers: Array, blocks: Sequence[Block], rows: Array
-) -> tuple[Array, Array]:
-    """Return H and b of the outputs in ascending order."""
-    outputs = sorted(k for block in blocks for k in block.outputs)
-    matrix = np.zeros((len(outputs), drives.shape[1]), complex)
-    offset = np.zeros(len(outputs), complex)
-    for block in blocks:
-        inputs, chosen = list(block.inputs), list(block.outputs)
-        where = [outputs.index(k) for k in chosen]
-        found = magnitude_map(drives[rows][:, inputs], answers[rows][:, chosen])
-        matrix[np.ix_(where, inputs)], offset[where] = found[:2]
-    return matrix, offset
 
 
 def magnitude_map(
@@ -169,72 +187,41 @@ def magnitude_map(
     ValueError
         If there are fewer than twice as many rows as terms.
     """
-    size = np.where(np.abs(drives).max(axis=0) > 0, np.abs(drives).max(axis=0), 1.0)
-    z = np.hstack([drives / size, np.ones((len(drives), 1))])
-    rows, n = z.shape
-    terms = magnitude_terms(n - 1, warm=start is not None)
+    rows, n = drives.shape
+    terms = magnitude_terms(n, warm=start is not None)
     if rows < 2 * terms:
         raise ValueError(
-            f"fit_magnitude_law: {rows} rows for the {terms} terms over {n - 1} inputs are too "
+            f"fit_magnitude_law: {rows} rows for the {terms} terms over {n} inputs are too "
             f"few; at least {2 * terms} are needed in a fit"
         )
-    scale = np.sqrt(np.mean(answers**2, axis=0))
-    scale[scale == 0] = 1.0
-    y = answers / scale
-    spent = 0
+    matrix, offset, spent = _one_block(drives, answers, start)
     if start is None:
-        begin = _beginning(z, y)
-        spent = rows * terms * (terms + y.shape[1])
-    else:
-        fields = np.hstack([start[0] * size, start[1][:, None]]) / scale[:, None]
-        begin = np.stack([fields.real, fields.imag], axis=2)
-    found = np.empty((y.shape[1], n), complex)
-    for k in range(y.shape[1]):
-        found[k], evaluations = _refined(z, y[:, k], begin[k])
-        spent += evaluations * rows * (2 * n) ** 2
-    found *= scale[:, None]
-    return found[:, :-1] / size, found[:, -1], spent
+        spent += rows * terms * (terms + answers.shape[1])
+    return matrix, offset, spent
 
 
 def magnitude_terms(n_inputs: int, *, warm: bool = False) -> int:
-    """Return how many numbers a fit finds for each output; twice as many rows are needed.
+    """Return how many numbers `magnitude_map` finds for each output; it needs twice as many rows.
 
     Those of the quadratic form it begins with, or, from an earlier fit, of H and b alone.
     """
-    return 2 * (n_inputs + 1) if warm else (n_inputs + 1) * (n_inputs + 2) // 2
+    return 2 * (n_inputs + 1) if warm else quadratic_terms(n_inputs + 1)
 
 
-def _beginning(z: Array, y: Array) -> Array:
-    """Return rows of (H, b) as pairs of real numbers, (n_outputs, n, 2), from the squares."""
-    n = z.shape[1]
-    i, j = np.triu_indices(n)
-    terms = z[:, i] * z[:, j] * np.where(i == j, 1.0, 2.0)
-    coefficients, *_ = np.linalg.lstsq(terms, y**2, rcond=1e-10)
-    forms = np.zeros((y.shape[1], n, n))
-    forms[:, i, j] = forms[:, j, i] = coefficients.T
-    values, vectors = np.linalg.eigh(forms)
-    least = 1e-6 * np.maximum(values[:, -1:], 1e-6)
-    begin: Array = vectors[:, :, -2:] * np.sqrt(np.clip(values[:, -2:], least, None))[:, None]
-    return begin
-
-
-def _refined(z: Array, y: Array, begin: Array) -> tuple[Array, int]:
-    """Return the row (H, b), complex, that fits one output best, and the evaluations it took."""
-    from scipy.optimize import least_squares
-
-    n = z.shape[1]
-
-    def fields(parameters: Array) -> Array:
-        return z @ parameters.reshape(n, 2)
-
-    def missed(parameters: Array) -> Array:
-        gap: Array = np.hypot(*fields(parameters).T) - y
-        return gap
-
-    def slope(parameters: Array) -> Array:
-        parts = fields(parameters)
-        unit = parts / np.maximum(np.hypot(*parts.T), 1e-9)[:, None]
-        return (z[:, :, None] * unit[:, None, :]).reshape(len(z), 2 * n)
-
-    fit = least_squares(missed, begin.ravel(), slope, method="lm", max_nfev=60)
-    return fit.x.reshape(n, 2) @ [1, 1j], int(fit.nfev)
+def _one_block(
+    wave: Array, amplitudes: Array, start: tuple[Array, Array] | None = None
+) -> tuple[Array, Array, int]:
+    """Return H and b over inputs and outputs of equal weight, and the multiply-adds spent."""
+    size = np.abs(wave).max(axis=0)
+    size = np.where(size > 0, size, 1.0)
+    z = np.hstack([wave / size, np.ones((len(wave), 1))])
+    scale = np.sqrt(np.mean(amplitudes**2, axis=0))
+    scale = np.where(scale > 0, scale, 1.0)
+    y = amplitudes / scale
+    if start is None:
+        begin = beginning(z, y)
+    else:
+        begin = np.hstack([start[0] * size, start[1][:, None]]) / scale[:, None]
+    fields, spent = fit_fields(z, y, begin)
+    fields = fields * scale[:, None]
+    return fields[:, :-1] / size, fields[:, -1], spent

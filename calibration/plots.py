@@ -74,17 +74,19 @@ def _outputs(axes: Any, found: Characterisation) -> None:
 
 def _influence(figure: Any, axes: Any, found: Characterisation) -> None:
     image = axes.imshow(
-        found.structure.influence, aspect="auto", cmap="Blues", vmin=0, vmax=1,
-        interpolation="nearest",
-    )  # fmt: skip
+        found.structure.influence, aspect="auto", cmap="Blues", vmin=0, interpolation="nearest"
+    )
     axes.set(xlabel="input", ylabel="output", title="Share of an output's variance by input")
     figure.colorbar(image, ax=axes)
 
 
 def _dimensions(axes: Any, found: Characterisation) -> None:
     if found.dimensions is not None:
-        signal, noise = found.dimensions.signal_variance, found.dimensions.noise_variance
-        k = np.arange(1, len(signal) + 1)
+        # So many rows tell no more directions; further axes are arbitrary.
+        told = min(len(found.dimensions.signal_variance), found.dimensions.rows // 2 - 1)
+        signal = found.dimensions.signal_variance[:told]
+        noise = found.dimensions.noise_variance[:told]
+        k = np.arange(1, told + 1)
         kept = signal > 0
         axes.plot(k[kept], signal[kept], "o-", color=_BLUE, markersize=3, label="signal")
         if noise.max() > 0:
@@ -122,7 +124,7 @@ def _laws(axes: Any, found: Characterisation) -> None:
     if law is not None:
         column = law.outputs.index(k)
         axes.plot(measured, law(found.drives[rows])[:, column], color=_BLUE,
-                  label=f"|Hx + b|, R2 {law.r2[column]:.3f}", **style)  # fmt: skip
+                  label=f"{law.formula}, R2 {law.r2[column]:.3f}", **style)  # fmt: skip
     ends = [measured.real.min(), measured.real.max()]
     axes.plot(ends, ends, color="black", linewidth=0.8)
     axes.set(xlabel=f"measured{_unit(found.output_unit)}", ylabel="law",

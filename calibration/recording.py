@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from devices import DeviceSpec
 from devices.recorded_rows import read_rows
 
 __all__ = ["Recording", "read_recording"]
@@ -27,6 +28,10 @@ class Recording:
     name : str
         What a verdict calls it.
     input_unit, output_unit : str
+    domain : str
+        Of the inputs, see `DeviceSpec`.
+    memory : bool
+        Whether the device remembers earlier rows.
     """
 
     drives: Array
@@ -34,6 +39,21 @@ class Recording:
     name: str = "recording"
     input_unit: str = "1"
     output_unit: str = "1"
+    domain: str = "amplitude"
+    memory: bool = False
+
+    @classmethod
+    def of(cls, spec: DeviceSpec, drives: Array, answers: Array) -> Recording:
+        """Return rows of a device."""
+        return cls(
+            drives=drives,
+            answers=answers,
+            name=spec.name,
+            input_unit=spec.input_unit,
+            output_unit=spec.output_unit,
+            domain=spec.domain,
+            memory=spec.memory,
+        )
 
     def __post_init__(self) -> None:
         shapes = self.drives.shape, self.answers.shape
@@ -104,10 +124,4 @@ def _from_csv(path: Path) -> Array:
 
 def _from_hdf5(path: Path, group: str | None) -> Recording:
     found = read_rows(path, group)
-    return Recording(
-        drives=found.drives,
-        answers=found.answers,
-        name=found.spec.name,
-        input_unit=found.spec.input_unit,
-        output_unit=found.spec.output_unit,
-    )
+    return Recording.of(found.spec, found.drives, found.answers)

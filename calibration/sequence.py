@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -15,10 +16,10 @@ from calibration.identity import differences, identity_of, innermost
 from calibration.named_array import Quantity
 from calibration.procedure import Procedure
 from calibration.tap import Tap
-from devices import Device
+from devices import Device, Wrapper
 from devices.checks import number, one_of
 
-__all__ = ["CalibrationFolder", "calibrate", "check_order"]
+__all__ = ["CalibrationFolder", "applied", "calibrate", "check_order"]
 
 _log = logging.getLogger("calibration")
 
@@ -44,6 +45,28 @@ class CalibrationFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+
+    def prepare(self) -> None:
+        """Make the folder, and see that files can be written into it.
+
+        Raises
+        ------
+        OSError
+            If that cannot be.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise OSError(
+                f"calibrations cannot be written into {self.path}: {error.strerror}; give another "
+                "folder"
+            ) from error
+
+    def file_of(self, calibration: Calibration) -> Path:
+        """Return where a calibration's file is, or would be."""
+        return self.path / calibration.file_name
 
     def all(self) -> list[Calibration]:
         """Return every calibration, oldest first; damaged files are logged and left out."""
@@ -72,6 +95,19 @@ class CalibrationFolder:
         ]
         return mine[-1] if mine else None
 
+    def known(self, device: Device) -> dict[str, Calibration]:
+        """Return what a device has been calibrated for, by kind.
+
+        The youngest calibrations that have not expired, and those that are applied in it.
+        """
+        identity, now = identity_of(device), {"time_s": time.time()}
+        found = {
+            one.kind: one
+            for one in self.all()
+            if not differences(one.device, identity) and not one.outside(now)
+        }
+        return found | applied(device)
+
     def stale(self, calibration: Calibration) -> list[str]:
         """Return why a calibration is out of date: parents missing, or measured anew since.
 
@@ -98,8 +134,19 @@ class CalibrationFolder:
 
     def out_of_date(self, device: Device) -> list[str]:
         """Return why the latest calibrations of a device are out of date, see `stale`."""
-        latest = [one for kind in ORDER if (one := self.latest(device, kind)) is not None]
-        return [line for one in latest for line in self.stale(one)]
+        mine = [one for one in self.known(device).values() if self.file_of(one).exists()]
+        return [line for one in mine for line in self.stale(one)]
+
+
+def applied(device: Device) -> dict[str, Calibration]:
+    """Return the calibrations that `Calibrated` applies within a device, by kind."""
+    found = {}
+    while isinstance(device, Wrapper):
+        one = getattr(device, "calibration", None)
+        if isinstance(one, Calibration):
+            found.setdefault(one.kind, one)
+        device = device.inner
+    return found
 
 
 def check_order(
@@ -157,7 +204,8 @@ def calibrate(
     procedures : sequence of Procedure
         In any order.
     folder : path
-        Where the files go; calibrations of this device in it count as done.
+        Where the files go; calibrations of this device in it count as done unless they have
+        expired, and so do those that a `Calibrated` within the device applies.
     not_needed : sequence of str
         See `check_order`.
     validity : mapping of str to (float, float), optional
@@ -182,6 +230,8 @@ def calibrate(
     ValueError
         If something needed is missing, or a margin is of no monitor; nothing was driven. Or, see
         `failed`, if answers make no sense.
+    OSError
+        If the folder cannot be written into; nothing was driven.
     DeviceError
         What the device raises; the files written so far stay.
     """
@@ -193,9 +243,9 @@ def calibrate(
     ordered = sorted(
         procedures, key=lambda one: ORDER.index(one.kind) if one.kind in ORDER else len(ORDER)
     )
-    wanted = {need for one in ordered for need in one.needs}
-    known = {kind: found for kind in wanted if (found := files.latest(device, kind)) is not None}
+    known = files.known(device)
     check_order(ordered, device, list(known), not_needed)
+    files.prepare()
     made = []
     for procedure in ordered:
         began(procedure)

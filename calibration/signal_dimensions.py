@@ -27,7 +27,8 @@ class SignalDimensions:
     ----------
     participation_ratio, participation_ratio_standardised : float
         ``(sum l)^2 / sum l^2`` of the signal's variances, of the answers as they are and of
-        answers brought to unit variance.
+        answers brought to unit variance; of each square, one factor comes from each half of the
+        rows, so that few rows do not count more directions.
     count, count_standardised : int
         Directions in which the signal is stronger than the noise, ``l_k > s_k^2``; fewer than
         half as many as rows.
@@ -39,7 +40,7 @@ class SignalDimensions:
         Principal components that hold 99 % of the variance, noise included; for comparison.
     participation_ratio_error : float
         Standard error of `participation_ratio` by the noise: ``sum l`` runs over all directions,
-        and the empty ones scatter by ``s^2 / sqrt(rows / 2)`` each.
+        and the empty ones scatter by ``s^2 / sqrt(rows)`` each.
     rows : int
         Different drives.
     """
@@ -129,36 +130,39 @@ def signal_dimensions(first: Array, second: Array) -> SignalDimensions:
         raise ValueError(f"{me}: no output moves")
     moving = spread > 1e-12 * spread.max()
     first, second, spread = first[:, moving], second[:, moving], spread[moving]
-    raw = _spectrum(first, second)
+    chosen, signal, noise = _spectrum(first, second)
     standardised = _spectrum(first / spread, second / spread)
     eigenvalues = np.linalg.eigvalsh(np.cov(first, rowvar=False).reshape(len(spread), -1))[::-1]
     share = np.cumsum(eigenvalues) / eigenvalues.sum()
     return SignalDimensions(
-        participation_ratio=_participation(raw[0]),
-        participation_ratio_standardised=_participation(standardised[0]),
-        count=_count(*raw, len(first) // 2),
-        count_standardised=_count(*standardised, len(first) // 2),
-        usable=_usable(*raw),
-        usable_standardised=_usable(*standardised),
-        signal_variance=raw[0],
-        noise_variance=raw[1],
+        participation_ratio=_participation(chosen, signal),
+        participation_ratio_standardised=_participation(*standardised[:2]),
+        count=_count(signal, noise, len(first) // 2),
+        count_standardised=_count(*standardised[1:], len(first) // 2),
+        usable=_usable(signal, noise),
+        usable_standardised=_usable(*standardised[1:]),
+        signal_variance=signal,
+        noise_variance=noise,
         plain_count=int(np.searchsorted(share, 0.99) + 1),
-        participation_ratio_error=_error(*raw, len(first) - len(first) // 2),
+        participation_ratio_error=_error(chosen, signal, noise, len(first)),
         rows=len(first),
     )
 
 
-def _spectrum(first: Array, second: Array) -> tuple[Array, Array]:
-    """Return the variances of signal and noise along the directions of the signal."""
+def _spectrum(first: Array, second: Array) -> tuple[Array, Array, Array]:
+    """Return variances along the signal's directions: of the half that chose them, of the other.
+
+    Of the other half, of signal and of noise.
+    """
     half = len(first) // 2
-    _, directions = np.linalg.eigh(_cross(first[:half], second[:half]))
-    directions = directions[:, ::-1]
+    chosen, directions = np.linalg.eigh(_cross(first[:half], second[:half]))
+    chosen, directions = chosen[::-1], directions[:, ::-1]
     signal = _along(_cross(first[half:], second[half:]), directions)
     difference = first[half:] - second[half:]
     noise = _along(_cross(difference, difference), directions) / 2
     # Rounding is no signal: a device without noise has exact zeros beyond its rank.
     floor = 1e-13 * max(float(np.max(signal)), 0.0)
-    return np.where(np.abs(signal) < floor, 0.0, signal), noise
+    return chosen, np.where(np.abs(signal) < floor, 0.0, signal), noise
 
 
 def _cross(first: Array, second: Array) -> Array:
@@ -171,9 +175,10 @@ def _along(matrix: Array, directions: Array) -> Array:
     return np.sum(directions.conj() * (matrix @ directions), axis=0).real
 
 
-def _participation(signal: Array) -> float:
-    # Squares of the scatter of empty directions count little; sums of it cancel.
-    return float(max(signal.sum(), 0.0) ** 2 / np.sum(signal**2)) if signal.any() else 0.0
+def _participation(chosen: Array, signal: Array) -> float:
+    # Squares of one half alone would count its scatter; sums and products of both cancel it.
+    squares = float(np.sum(chosen * signal))
+    return max(float(chosen.sum() * signal.sum()), 0.0) / squares if squares > 0 else 0.0
 
 
 def _count(signal: Array, noise: Array, rows: int) -> int:
@@ -187,6 +192,7 @@ def _usable(signal: Array, noise: Array) -> float:
     return float(np.sum(np.divide(signal, total, out=np.zeros_like(total), where=total > 0)))
 
 
-def _error(signal: Array, noise: Array, rows: int) -> float:
+def _error(chosen: Array, signal: Array, noise: Array, rows: int) -> float:
     scatter = np.sqrt(np.sum(noise**2 + 2 * np.clip(signal, 0, None) * noise) / rows)
-    return float(2 * _participation(signal) * scatter / signal.sum()) if signal.sum() > 0 else 0.0
+    ratio = _participation(chosen, signal)
+    return float(2 * ratio * scatter / signal.sum()) if signal.sum() > 0 else 0.0

@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 from calibration.features import Quadratic
 from devices.checks import number, table
 
-__all__ = ["Block", "Structure", "find_structure"]
+__all__ = ["Block", "Structure", "chance_limit", "find_structure", "linked", "products_rows"]
 
 Array = NDArray[Any]
+
+#: Share of the loud outputs that may be unexplained while inputs are called dead.
+_FEW_UNTOLD = 0.05
+_LEAST = 0.01
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,14 @@ class Structure:
     ----------
     influence : ndarray of shape (n_outputs, n_inputs)
         Share of an output's variance in which an input has a part (its total Sobol index, within
-        a quadratic law), corrected for chance.
-    dead_inputs : tuple of int
-        Inputs that no output follows.
+        a law), corrected for chance.
+    links : ndarray of shape (n_outputs, n_inputs), bool
+        Where this is more than chance and more than a little.
+    told : ndarray of shape (n_outputs,), bool
+        Whether the law explains at least half of an output's variance (noise aside), so that its
+        links are known.
     quiet_outputs : tuple of int
         Outputs that hardly move, beside the others or beside their noise.
-    blocks : tuple of Block
-        Of the inputs that are alive and the outputs that are loud, largest first.
     spread : ndarray of shape (n_outputs,)
         Standard deviation of each output, in output_unit.
     degree : int
@@ -51,11 +56,41 @@ class Structure:
     """
 
     influence: Array
-    dead_inputs: tuple[int, ...]
+    links: Array
+    told: Array
     quiet_outputs: tuple[int, ...]
-    blocks: tuple[Block, ...]
     spread: Array
     degree: int
+
+    @property
+    def loud(self) -> Array:
+        """The outputs that are not quiet, (n_outputs,), bool."""
+        found = np.ones(len(self.spread), bool)
+        found[list(self.quiet_outputs)] = False
+        return found
+
+    @property
+    def untold_outputs(self) -> tuple[int, ...]:
+        """Loud outputs of which nobody knows what drives them."""
+        return _indices(self.loud & ~self.told)
+
+    @property
+    def dead_inputs(self) -> tuple[int, ...]:
+        """Inputs that no output follows; none if what drives one output in twenty is unknown."""
+        if len(self.untold_outputs) > _FEW_UNTOLD * self.loud.sum():
+            return ()
+        return _indices(~self._alive)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Of the inputs that are alive and the outputs that are loud and told, largest first."""
+        return _blocks(self.links, self._alive, self.loud & self.told)
+
+    @property
+    def _alive(self) -> Array:
+        # An input that only quiet outputs follow is not dead; one must be sure of it, though.
+        found: Array = self.links[self.loud].any(axis=0)
+        return found | (self.influence[~self.loud] > 0.2).any(axis=0)
 
 
 def find_structure(
@@ -63,7 +98,8 @@ def find_structure(
     answers: Array,
     *,
     noise_variance: Array | None = None,
-    least_influence: float = 0.01,
+    phases: bool = False,
+    least_influence: float = _LEAST,
     quiet: float = 0.02,
 ) -> Structure:
     """Find dead inputs, quiet outputs and blocks from drives that are independent inputs.
@@ -71,7 +107,8 @@ def find_structure(
     A quadratic law in orthogonal polynomials is fitted to each output; squared coefficients are
     shares of its variance, and the terms with input j add up to the total Sobol index of j
     (Sudret, Reliability Engineering & System Safety 93, 964 (2008)). The share that each
-    coefficient gets by chance, ``residual variance / rows``, is taken off.
+    coefficient gets by chance, ``residual variance / rows``, is taken off; what is left links an
+    input to an output if chance hardly ever goes so far (see `chance_limit`).
 
     Parameters
     ----------
@@ -80,8 +117,11 @@ def find_structure(
     answers : ndarray of shape (rows, n_outputs)
     noise_variance : ndarray of shape (n_outputs,), optional
         Where it is known, an output is quiet as well if its signal is below its noise.
+    phases : bool
+        Whether drives are phases in rad: the law is then in their cosines and sines.
     least_influence : float
-        Share of an output's variance from which on an input counts as driving it.
+        Share of an output's variance from which on an input counts as driving it, over the share
+        of the input that drives it most.
     quiet : float
         Standard deviation, over the median of the outputs that are no quieter than a tenth of
         the loudest, below which an output is quiet.
@@ -105,44 +145,87 @@ def find_structure(
     spread = np.std(answers, axis=0)
     if not spread.max() > 0:
         raise ValueError(f"{me}: no output moves")
+    noise = np.zeros(len(spread)) if noise_variance is None else noise_variance
+    signal = spread**2 - noise
     loud = spread >= quiet * np.median(spread[spread >= 0.1 * spread.max()])
     if noise_variance is not None:
-        loud &= spread**2 - noise_variance > noise_variance
-    influence, degree = _influence(drives, answers)
-    drives_it = influence > least_influence
-    alive = drives_it[loud].any(axis=0)
-    # An input that only quiet outputs follow is not dead; one must be sure of it, though.
-    alive |= (influence[~loud] > 0.2).any(axis=0)
+        loud &= signal > noise
+    influence, limit, missed, degree = _influence(drives, answers, phases)
     return Structure(
         influence=influence,
-        dead_inputs=_indices(~alive),
+        links=linked(influence, limit, least_influence),
+        told=missed - noise <= 0.5 * signal,
         quiet_outputs=_indices(~loud),
-        blocks=_blocks(drives_it, alive, loud),
         spread=spread,
         degree=degree,
     )
 
 
-def _influence(drives: Array, answers: Array) -> tuple[Array, int]:
+def linked(influence: Array, limit: Array, least_influence: float = _LEAST) -> Array:
+    """Return where an input has a share beside that of an output's strongest, beyond chance."""
+    strongest = influence.max(axis=1, keepdims=True)
+    found: Array = influence > np.maximum(least_influence * strongest, limit)
+    return found
+
+
+def chance_limit(missed: Array, spare_rows: int, terms: Array, tests: int) -> Array:
+    """Return what the squared coefficients of so many terms reach by chance once in 100 searches.
+
+    Above their mean, which is taken off; they are distributed as chi squared, on `tests` links.
+
+    Parameters
+    ----------
+    missed : ndarray of shape (n_outputs,)
+        Share of the variance that the law misses.
+    spare_rows : int
+        Rows less the terms of the law.
+    terms : ndarray of shape (n_inputs,)
+        That each input is in.
+    """
+    from scipy.stats import chi2
+
+    beyond = chi2.isf(0.01 / tests, terms) - terms
+    limit: Array = np.outer(missed / spare_rows, beyond)
+    return limit
+
+
+def products_rows(n_inputs: int, phases: bool = False) -> int:
+    """Return the rows from which on the law has products: four for each of its terms."""
+    n = 2 * n_inputs if phases else n_inputs
+    squares = 0 if phases else n
+    return 4 * (1 + n + squares + n * (n - 1) // 2)
+
+
+def _influence(drives: Array, answers: Array, phases: bool) -> tuple[Array, Array, Array, int]:
+    """Return the shares, (outputs, inputs), the limit of chance, the variance missed, the degree.
+
+    A law with products needs rows for its terms.
+    """
     rows, n = drives.shape
-    degree = 2 if rows >= 4 * (n + 1) * (n + 2) // 2 else 1
-    features = Quadratic.learned(drives, degree)
+    if phases:
+        drives = np.hstack([np.cos(drives), np.sin(drives)])
+    degree = 2 if rows >= products_rows(n, phases) else 1
+    features = Quadratic.learned(drives, degree, squares=not phases)
+    members = features.members.reshape(-1, 1 + phases, n).any(axis=1)
     weights, constant = features.fit(drives, answers)
     design = features(drives)
     residual = np.sum(np.abs(answers - design @ weights - constant) ** 2, axis=0)
-    residual = residual / max(1, rows - design.shape[1] - 1)
+    spare = max(1, rows - design.shape[1] - 1)
+    residual = residual / spare
     total = np.var(answers, axis=0)
-    power = np.abs(weights) ** 2 * np.var(design, axis=0)[:, None] - residual / rows
+    power = np.abs(weights) ** 2 * np.var(design, axis=0)[:, None] - residual / spare
     share = np.divide(power, total, out=np.zeros_like(power), where=total > 0)
-    return np.clip(share.T @ features.members, 0.0, None), degree
+    missed = np.divide(residual, total, out=np.zeros_like(total), where=total > 0)
+    limit = chance_limit(missed, spare, members.sum(axis=0), n * len(total))
+    return np.clip(share.T @ members, 0.0, None), limit, residual, degree
 
 
-def _blocks(drives_it: Array, alive: Array, loud: Array) -> tuple[Block, ...]:
+def _blocks(links: Array, alive: Array, loud: Array) -> tuple[Block, ...]:
     """Return the connected parts of the graph of inputs and outputs."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 
-    links = drives_it & alive & loud[:, None]
+    links = links & alive & loud[:, None]
     n_outputs, n_inputs = links.shape
     graph = np.zeros((n_outputs + n_inputs,) * 2, bool)
     graph[:n_outputs, n_outputs:] = links

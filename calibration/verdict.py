@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = ["suggestions", "summary", "verdict"]
 _NEARLY_ALL = 0.9
 _AIM_DB = 20.0
 _FEW = 4.0
+_BLOCKS = 5  # that are listed
 _WHY = {
     "readout": "nearly affine: no rule finds much that a linear readout does not, and this one "
     "needs the fewest queries",
@@ -45,6 +47,8 @@ def summary(found: Characterisation) -> dict[str, Any]:
         "quadratic_share": laws.quadratic_share,
         "affine_index": laws.affine_index,
         "explainable": laws.explainable,
+        "phasor_share": found.phasor_share,
+        "law": found.magnitude.formula if found.magnitude else None,
         "magnitude_r2": found.magnitude.pooled_r2 if found.magnitude else None,
         "magnitude_outputs": list(found.magnitude.outputs) if found.magnitude else [],
         "worst_rows_share": found.magnitude.worst_rows_share if found.magnitude else None,
@@ -52,6 +56,7 @@ def summary(found: Characterisation) -> dict[str, Any]:
         "least_snr_db": found.least_snr_db,
         "consistency": found.consistency,
         "dead_inputs": list(s.dead_inputs),
+        "untold_outputs": list(s.untold_outputs),
         "quiet_outputs": list(s.quiet_outputs),
         "blocks": [{"inputs": list(b.inputs), "outputs": list(b.outputs)} for b in s.blocks],
         "suggestions": suggestions(found),
@@ -95,10 +100,11 @@ def suggestions(found: Characterisation) -> dict[str, Any]:
 def verdict(found: Characterisation) -> str:
     """Return the verdict as text for one screen: a sentence, the numbers, what to do."""
     content, laws = summary(found), found.laws
-    lines = [*textwrap.wrap(content["verdict"], 96), ""]
+    lines = [*_wrapped(content["verdict"]), ""]
 
     def row(what: str, value: str, remark: str = "") -> None:
-        lines.append(f"  {what:<24}{value:<18}{remark}".rstrip())
+        text = f"  {what:<24}{value:<18}{remark}".rstrip()
+        lines.extend(_wrapped(text, 44))
 
     cost = f"{found.queries} queries" if found.queries else "from the recording alone"
     row("rows", str(found.rows), cost)
@@ -112,16 +118,19 @@ def verdict(found: Characterisation) -> str:
         row("above the noise", str(found.dimensions.count), "directions with signal over noise"
             + ("; at most half as many as rows" if few else ""))  # fmt: skip
     row("affine", _percent(laws.affine_share), _of(laws.explainable))
-    row("quadratic", _percent(laws.quadratic_share), "" if np.isfinite(laws.quadratic_share)
-        else "too few rows for its terms")  # fmt: skip
+    for name, share, remark in (
+        ("bilinear", laws.bilinear_share, "with products of two inputs"),
+        ("quadratic", laws.quadratic_share, "with their squares as well"),
+    ):
+        row(name, _percent(share), remark if np.isfinite(share) else "too few rows for its terms")
+    if np.isfinite(found.phasor_share):
+        row("affine in exp(ix)", _percent(found.phasor_share))
     if found.magnitude is not None:
-        fitted = len(found.magnitude.outputs)
-        remark = f"pooled over {fitted} outputs"
-        if found.magnitude.worst_rows_share > 0.3:
-            remark += (
-                f"; {100 * found.magnitude.worst_rows_share:.0f} % of the misfit in 1 % of the rows"
-            )
-        row("|Hx + b|", _percent(found.magnitude.pooled_r2), remark)
+        worst = found.magnitude.worst_rows_share
+        row(found.magnitude.formula, _percent(found.magnitude.pooled_r2),
+            f"pooled over {_count(len(found.magnitude.outputs), 'output')}"
+            + (f"; {100 * worst:.0f} % of the misfit in 1 % of the rows" if worst > 0.3 else "")
+            )  # fmt: skip
     if math.isnan(found.snr_db):
         known = math.isfinite(found.least_snr_db)
         row("signal to noise", f"> {found.least_snr_db:.0f} dB" if known else "not known",
@@ -132,9 +141,10 @@ def verdict(found: Characterisation) -> str:
     row("quiet outputs", str(len(content["quiet_outputs"])), _list(content["quiet_outputs"]))
     row("inputs without effect", str(len(content["dead_inputs"])), _list(content["dead_inputs"]))
     blocks = content["blocks"]
-    for k, block in enumerate(blocks[:6]):
+    for k, block in enumerate(blocks[:_BLOCKS]):
         row(f"block {k + 1} of {len(blocks)}", f"{len(block['inputs'])} -> {len(block['outputs'])}",
-            f"inputs {_list(block['inputs'])} drive outputs {_list(block['outputs'])}")  # fmt: skip
+            f"inputs {_list(block['inputs'], 5)} drive outputs {_list(block['outputs'], 5)}"
+            )  # fmt: skip
     advice = content["suggestions"]
     averages = advice["averages"]
     lines += ["", "suggested"]
@@ -146,8 +156,20 @@ def verdict(found: Characterisation) -> str:
         row("drop outputs", _list(advice["drop_outputs"]))
     if advice["leave_inputs"]:
         row("leave inputs", _list(advice["leave_inputs"]))
-    lines += [f"note: {note}" for note in found.notes]
+    for note in found.notes:
+        lines += _wrapped(f"note: {note}", 6)
     return "\n".join(lines)
+
+
+def _wrapped(text: str, indent: int = 0) -> list[str]:
+    """Break at the width of a screen, but not within a number with its unit or a formula."""
+    text = re.sub(
+        r" (%|dB)|\|.+?\|", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text
+    )
+    lines = textwrap.wrap(
+        text, 96, subsequent_indent=" " * indent, break_on_hyphens=False, drop_whitespace=True
+    )
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
 def _sentence(found: Characterisation) -> str:
@@ -163,21 +185,37 @@ def _sentence(found: Characterisation) -> str:
         parts.append(f"{_count(len(s.quiet_outputs), 'output')} {floor}")
     if s.dead_inputs:
         parts.append(f"{_count(len(s.dead_inputs), 'input')} without effect")
-    text = f"{found.name}: {', '.join(parts)}"
-    share = laws.affine_share / max(laws.explainable, 1e-12)
-    if found.magnitude is not None and found.magnitude.pooled_r2 > max(0.95, laws.affine_share):
-        text += (
-            f". It answers like a linear device read by magnitude: |Hx + b| explains "
-            f"{_percent(found.magnitude.pooled_r2)}"
-        )
+    text = f"{found.name}: {', '.join(parts)}{_law(found)}"
     if laws.explainable < 0.5:
         return text + ". Most of what it answers is noise: average before anything else."
-    if share > _NEARLY_ALL:
+    if laws.affine_share / max(laws.explainable, 1e-12) > _NEARLY_ALL:
         return text + (
             ". Expect no gain over a linear model, unless drives change sign, are encoded "
             "non-linearly, or are strong enough to bend the device."
         )
     return text + ". It is non-linear enough to be worth comparing with a linear model."
+
+
+def _law(found: Characterisation) -> str:
+    """Name the law that explains what an affine one misses, if there is one."""
+    laws, law = found.laws, found.magnitude
+    if law is not None and law.pooled_r2 > 0.9:
+        there = list(law.outputs)
+        variance = found.structure.spread[there] ** 2
+        affine = np.average(laws.affine_by_output[there], weights=variance)
+        if law.pooled_r2 - affine > max(0.005, 0.3 * (laws.explainable - affine)):
+            what = "like interfering waves" if law.phases else "like a linear device"
+            read = "magnitude" if law.power == 1 else "intensity"
+            share = _percent(law.pooled_r2)
+            return f". It answers {what} read by {read}: {law.formula} explains {share}"
+    missed = laws.explainable - laws.affine_share
+    gain = laws.bilinear_share - laws.affine_share
+    if missed > 0.05 and gain > 0.7 * missed:
+        return (
+            ". Inputs multiply each other: a bilinear law, of products of two, explains "
+            f"{_percent(laws.bilinear_share)}"
+        )
+    return ""
 
 
 def _decibels(ratio: float) -> str:
@@ -193,10 +231,10 @@ def _of(explainable: float) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if np.isfinite(share) else "not known"
+    return f"{100 * max(share, 0.0):.1f} %" if np.isfinite(share) else "not known"
 
 
-def _list(numbers: list[int]) -> str:
+def _list(numbers: list[int], most: int = 12) -> str:
     """Write indices shortly: 0-3, 7, 9."""
     runs: list[list[int]] = []
     for n in numbers:
@@ -205,7 +243,7 @@ def _list(numbers: list[int]) -> str:
         else:
             runs.append([n])
     shown = [f"{r[0]}-{r[-1]}" if len(r) > 2 else ", ".join(map(str, r)) for r in runs]
-    return ", ".join(shown if len(shown) <= 12 else [*shown[:11], f"... ({len(numbers)} in all)"])
+    return ", ".join(shown if len(shown) <= most else [*shown[: most - 1], "..."])
 
 
 def _plain(value: Any) -> Any:

@@ -55,11 +55,12 @@ def characterise(
     with reported():
         import calibration
         from calibration.characterisation_file import write_characterisation
+        from calibration.identity import identity_of
         from calibration.plots import plot_characterisation
         from calibration.verdict import summary, verdict
         from devices import build_device
         from devices.extras import require
-        from pnn.provenance import provenance
+        from devices.hdf5 import RecordFile
 
         if plots:
             require("matplotlib", "plot")
@@ -74,18 +75,24 @@ def characterise(
             found = calibration.characterise_recording(
                 calibration.read_recording(source, answers, group), seed
             )
+            name = found.name
         else:
             device = build_device(source)
+            name = device.spec.name
             cost = 2 * calibration.characterise_rows(device.spec, rows)
             seconds = cost * device.spec.seconds_per_query
             text = f"characterise {device.spec.name}: {cost} queries"
             print(text + (f", about {seconds:.3g} s" if seconds else ""), file=sys.stderr)
             if dry_run:
                 return
-            with device:
-                found = calibration.characterise(device, rows, seed)
-        path = path or Path("runs") / f"characterise-{found.name}-{datetime.now():%Y%m%d-%H%M%S}.h5"
-        write_characterisation(found, path, provenance=provenance(), source=source, seed=seed)
+        path = path or Path("runs") / f"characterise-{name}-{datetime.now():%Y%m%d-%H%M%S}.h5"
+        # The file is there before anything is driven.
+        with RecordFile(path, kind="characterisation", source=source, seed=seed) as file:
+            if not recorded:
+                with device:
+                    file.set(device=identity_of(device), recipe=repr(device))
+                    found = calibration.characterise(device, rows, seed)
+            write_characterisation(found, file)
         files = [path]
         if plots:
             files.append(plot_characterisation(found, path.with_suffix(".png")))
@@ -163,12 +170,11 @@ def calibrate(
             print(f"left out: {', '.join(left)}", file=sys.stderr)
         # What a device cannot be measured with is no need of the others.
         others = [kind for kind in ORDER if kind not in {one.kind for one in possible}]
-        known = calibration.CalibrationFolder(folder)
+        store = calibration.CalibrationFolder(folder)
         failed: dict[str, str] = {}
         without = [*others, *_names(not_needed or "")]
         if dry_run:
-            in_folder = [kind for kind in ORDER if known.latest(device, kind) is not None]
-            calibration.check_order(chosen, device, in_folder, without)
+            calibration.check_order(chosen, device, list(store.known(device)), without)
             return
         with device:
             made = calibration.calibrate(
@@ -182,8 +188,8 @@ def calibrate(
                 began=lambda one: print(f"{one.kind} ...", file=sys.stderr),
                 failed=lambda one, error: failed.update({one.kind: str(error)}),
             )
-            stale = known.out_of_date(device)
-        files = {one.kind: str(folder / f"{one.kind}-{one.id}.h5") for one in made}
+            stale = store.out_of_date(device)
+        files = {one.kind: str(store.file_of(one)) for one in made}
         if as_json:
             content = {
                 "queries": device.ledger.queries["calibration"],

@@ -60,6 +60,24 @@ def test_procedures_run_in_order_and_say_what_they_cost_before(tmp_path):
     assert "out of date: linearity builds on offset" in again.stdout
 
 
+def test_a_calibrated_device_is_calibrated_further(tmp_path):
+    run("calibrate", CAVITY, "--only", "offset", "--folder", tmp_path)
+    (offset,) = CalibrationFolder(tmp_path).all()
+    device = tmp_path / "device.toml"
+    device.write_text(f"""
+[device]
+name = "{CAVITY}"
+[[device.wrap]]
+name = "calibrated"
+calibration = "{(tmp_path / offset.file_name).as_posix()}"
+""")
+    done = run("calibrate", device, "--only", "linearity", "--folder", tmp_path, "--json")
+    assert done.exit_code == 0, done.output
+    gain = load_calibration(json.loads(done.stdout)["files"]["linearity"])
+    assert gain.parents == (offset.id,)
+    assert gain["answers"][0] == pytest.approx(np.zeros(2), abs=0.01)
+
+
 def test_a_dry_run_drives_nothing_and_leaves_out_what_makes_no_sense(tmp_path):
     dry = run("calibrate", CAVITY, "--dry-run", "--folder", tmp_path / "none")
     assert dry.exit_code == 0, dry.output

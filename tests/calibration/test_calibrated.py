@@ -17,6 +17,7 @@ from calibration import (
     calibrate,
     identity_of,
 )
+from calibration.identity import differences
 from devices import (
     Cached,
     Device,
@@ -241,6 +242,8 @@ def test_the_identity_is_of_the_device_and_not_of_who_looks_on(tmp_path):
     )  # fmt: skip
     assert identity_of(one)["recipe"] != identity_of(other)["recipe"]
     assert identity_of(one) == identity_of(ScatteringMedium(n_inputs=4, n_outputs=4, seed=1))
+    renamed = identity_of(FunctionDevice(np.sin, 1, 1, name="one"))
+    assert not differences(renamed, identity_of(FunctionDevice(np.sin, 1, 1, name="other")))
 
 
 def test_a_configuration_names_the_file(tmp_path):

@@ -224,3 +224,12 @@ def test_a_run_in_order_knows_its_parents_and_notices_when_they_are_stale(device
     (tmp_path / f"offset-{offset.id}.h5").unlink()
     assert "is not in" in folder.stale(gain)[0]
     assert folder.latest(amplifier(high=2.0), "offset") is None
+
+
+def test_an_expired_need_is_not_met(device, tmp_path):
+    skip = ["settling", "delay"]
+    calibrate(device, [Offset()], tmp_path, not_needed=skip, valid_for_s=1e-6)
+    with pytest.raises(ValueError, match="linearity needs offset first"):
+        calibrate(device, [Linearity()], tmp_path, not_needed=skip)
+    calibrate(device, [Offset()], tmp_path, not_needed=skip)
+    assert calibrate(device, [Linearity()], tmp_path, not_needed=skip)[0].parents

@@ -84,6 +84,50 @@ def test_advice_follows_from_the_numbers():
         assert "answers is noise" in summary(characterise(device, rows=100))["verdict"]
 
 
+def sentence(function, n_inputs, n_outputs, noise=0.01, rows=400, **spec):
+    box = FunctionDevice(function, n_inputs, n_outputs, name="box", **spec)
+    with Noisy(box, noise) as device:
+        return summary(characterise(device, rows=rows))["verdict"]
+
+
+def test_the_sentence_names_the_law():
+    rng = np.random.default_rng(0)
+    wires = rng.normal(size=(2, 6, 8))
+    # A mixer: currents times voltages.
+    mixed = sentence(lambda u: (u[:, :3] @ wires[0, :3]) * (u[:, 3:] @ wires[1, :3]), 6, 8, low=-1)
+    assert "Inputs multiply each other: a bilinear law" in mixed
+    assert "worth comparing with a linear model" in mixed
+    matrix = rng.normal(size=(6, 8, 2)) @ [1, 1j]
+    phases = sentence(
+        lambda u: np.abs(np.exp(1j * u) @ matrix) ** 2, 6, 8, high=2 * np.pi, domain="phase"
+    )
+    assert "interfering waves read by intensity: |T exp(ix) + b|^2 explains 100.0 %" in phases
+    assert "0.0 % affine" in phases
+    intensity = sentence(lambda u: np.abs(u @ matrix) ** 2, 6, 8, low=-1)
+    assert "a linear device read by intensity: |Hx + b|^2" in intensity
+    # Of a linear device with positive answers, every magnitude is the answer itself.
+    linear = sentence(lambda u: u @ np.abs(wires[0]) + 1.0, 6, 8)
+    assert "read by" not in linear
+    assert "multiply" not in linear
+    assert "Expect no gain over a linear model" in linear
+
+
+def test_many_inputs_of_equal_weight_are_all_alive():
+    wires = np.random.default_rng(0).normal(size=(150, 30))
+    with Noisy(FunctionDevice(lambda u: u @ wires, 150, 30), 0.1) as device:
+        content = summary(characterise(device, rows=600))
+    assert content["dead_inputs"] == []
+    assert [len(block["inputs"]) for block in content["blocks"]] == [150]
+
+
+def test_lines_fit_on_a_screen():
+    wires = np.random.default_rng(0).normal(size=(40, 400)) * (np.arange(400) % 3 > 0)
+    with Noisy(FunctionDevice(lambda u: u @ wires, 40, 400, name="box"), 0.1) as device:
+        text = verdict(characterise(device, rows=300))
+    assert max(map(len, text.splitlines())) <= 96
+    assert len(text.splitlines()) < 40
+
+
 def test_repeats_in_a_recording_tell_the_noise():
     rng = np.random.default_rng(0)
     drives = np.repeat(rng.random((300, 3)), 2, axis=0)[rng.permutation(600)]

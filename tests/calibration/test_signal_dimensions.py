@@ -37,6 +37,26 @@ def test_strong_noise_is_not_counted(outputs, rows):
     assert found.plain_count > 0.8 * outputs  # what plain principal components say
 
 
+@pytest.mark.parametrize("rows", [200, 500])
+def test_few_rows_do_not_count_more_directions(rows):
+    # 60 equal directions of 300 outputs, from less than two rows for each output.
+    first, second = repeats(60, 300, 0.05, rows)
+    found = signal_dimensions(first, second)
+    assert found.participation_ratio == pytest.approx(60, rel=0.07)
+
+
+@pytest.mark.parametrize("rank", [1, 4, 16, 64])
+def test_so_many_dimensions_of_a_device(rank):
+    wires = np.linalg.qr(np.random.default_rng(rank).normal(size=(80, rank)))[0]
+    box = FunctionDevice(lambda u: (u - 0.5) @ wires.T, rank, 80, name="box")
+    for noise in (0.0, 0.05, 0.15):
+        with Noisy(box, noise, seed=1) as device:
+            found = Dimensionality(rows=1500).run(device)
+        assert found.count == rank
+        error = 3 * found.participation_ratio_error + 0.03 * rank
+        assert found.participation_ratio == pytest.approx(rank, abs=error)
+
+
 def test_measured_on_a_device_at_the_announced_cost():
     wires = np.linalg.qr(np.random.default_rng(0).normal(size=(64, 4)))[0]
     box = Noisy(FunctionDevice(lambda u: (u - 0.5) @ wires.T, 4, 64), 0.1)

@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
 
-from calibration import (
-    find_structure,
-)
+from calibration import find_structure
 
 
 def drives_of(n, rows=1500, seed=0):
@@ -42,3 +40,39 @@ def test_noise_makes_an_output_quiet():
     found = find_structure(drives, noisy, noise_variance=np.full(4, 0.01))
     assert found.quiet_outputs == (3,)
     assert find_structure(drives, noisy).quiet_outputs == ()
+
+
+def test_an_input_among_many_is_not_dead():
+    rng = np.random.default_rng(0)
+    drives = drives_of(200, 1000)
+    wires = rng.normal(size=(200, 5))
+    wires[[7, 90]] = 0
+    assert find_structure(drives, drives @ wires).dead_inputs == (7, 90)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_links_nothing(seed):
+    rng = np.random.default_rng(seed)
+    drives = drives_of(12, 400, seed)
+    answers = drives[:, :10] @ np.kron(np.eye(2), rng.uniform(0.8, 1, (5, 5)))
+    noisy = answers + answers.std() * rng.normal(size=answers.shape)
+    found = find_structure(drives, noisy, noise_variance=np.full(10, np.var(answers)))
+    assert found.degree == 2
+    assert found.dead_inputs == (10, 11)
+    assert [len(block.inputs) for block in found.blocks] == [5, 5]
+
+
+def test_outputs_that_a_law_does_not_explain_call_no_input_dead():
+    drives = drives_of(5)
+    found = find_structure(drives, np.cos(40 * drives[:, :4]))
+    assert found.untold_outputs == (0, 1, 2, 3)
+    assert found.dead_inputs == ()
+
+
+def test_phases_are_told_by_their_cosines():
+    phases = drives_of(4) * 2 * np.pi
+    t = np.array([[1.0, 1.0, 0, 0], [0, 0, 0, 0.5]])
+    answers = np.abs(np.exp(1j * phases) @ t.T + 1) ** 2
+    found = find_structure(phases, answers, phases=True)
+    assert found.dead_inputs == (2,)
+    assert [(b.inputs, b.outputs) for b in found.blocks] == [((0, 1), (0,)), ((3,), (1,))]
