@@ -31,6 +31,11 @@ class CompareRun(Table):
     seeds: int = Field(3, ge=1, le=1000, description="Seeds, counted up from the first.")
     test: float = Field(0.2, gt=0, lt=1, description="Share of the rows to test on.")
     jobs: int = Field(2, ge=1, description="Processes; 1 for devices that are not simulated.")
+    curves: bool = Field(
+        False,
+        description="Whether the test rows are measured at every look, too, as probes: learning "
+        "curves, for classification.",
+    )
     out: str | None = Field(None, description="File to write; default: runs/NAME-TIME.h5.")
     joules_per_multiply_add: float | None = Field(
         None, gt=0, description="Energy of the digital part, where it is known."

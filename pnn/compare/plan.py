@@ -84,6 +84,8 @@ def plan_comparison(config: CompareConfig, dataset: Dataset) -> ComparePlan:
     ValueError
         If no pair can be trained.
     """
+    if config.run.curves and dataset.task != "classification":
+        raise ValueError(f"{config.name}: curves are of accuracies, and {dataset.name} has none")
     cells, refused = [], {}
     queries, seconds, joules, parallel = 0, 0.0, 0.0, True
     known = [True, True]  # seconds, joules
@@ -92,6 +94,10 @@ def plan_comparison(config: CompareConfig, dataset: Dataset) -> ComparePlan:
         for d in range(len(config.devices)):
             try:
                 pair = _Pair(config.config(r, d, config.run.seed), dataset)
+            except ValueError as error:
+                refused[r, d] = f"does not apply: {error}"
+                continue
+            try:
                 found = [
                     Cell(r, d, b, seed, *pair.within(budget))
                     for seed in seeds

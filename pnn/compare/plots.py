@@ -65,6 +65,10 @@ def plot_comparison(comparison: Comparison, folder: str | Path | None = None) ->
             ax.set_xscale("log")
             ax.set_xlabel(text)
             ax.grid(alpha=0.3)
+        for line in comparison.lines:
+            refused = line.error.startswith("does not apply")
+            if refused and (line.device, line.budget) == (device, comparison.lines[0].budget):
+                axes[0].plot([], [], " ", label=f"{line.rule}: does not apply")
         axes[0].set_ylabel("test accuracy in %" if scale == 100 else "test R2")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right upper", fontsize="small")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -18,7 +19,6 @@ from pnn.compare.references import reference_merits
 from pnn.compare.work import Outcome, prepare, train_cell, work
 from pnn.config import validated
 from pnn.data import Dataset
-from pnn.provenance import provenance
 from pnn.run_path import default_path
 
 __all__ = ["KIND", "compare", "resume"]
@@ -58,7 +58,7 @@ def compare(
     """
     plan = plan or plan_comparison(config, dataset)
     path = Path(config.run.out or default_path(config.name))
-    with RecordFile(path, kind=KIND, **provenance()) as file:
+    with RecordFile(path, kind=KIND) as file:
         content = config.model_dump(mode="json", exclude_unset=True)
         file.set(
             name=config.name,
@@ -73,7 +73,7 @@ def compare(
         references = file.group("references")
         for name, merits in reference_merits(config, dataset).items():
             references.write(name, merits, ("seed", "test_row"), long_name="merit of each test row")
-        log = _results(file, len(merits[0]))
+        log = _results(file, len(merits[0]), _looks(config))
         _train(config, dataset, plan, set(), log, progress)
     return path
 
@@ -111,13 +111,24 @@ def resume(
                 f"{path}: this version would train other cells than those in the file; start a "
                 "new comparison"
             )
-        log = _results(file, file.h5["results/merit"].shape[1])
+        log = _results(file, file.h5["results/merit"].shape[1], _looks(config))
         done = set(file.h5["results/cell"][: valid_rows(file.h5["results"], "result")].tolist())
         _train(config, dataset, plan, done, log, progress)
     return path
 
 
-def _results(file: RecordFile, n_test: int) -> RowLog:
+def _looks(config: CompareConfig) -> int:
+    """Return the most looks that a training can have, where these are kept."""
+    if not config.run.curves:
+        return 0
+    counts = []
+    for r, d in itertools.product(range(len(config.rules)), range(len(config.devices))):
+        cell = config.config(r, d, config.run.seed)
+        counts.append(-(-cell.training.epochs // cell.training.check_every) * cell.network.layers)
+    return max(counts) + 1  # one more for what is learned of all layers at the end
+
+
+def _results(file: RecordFile, n_test: int, n_looks: int) -> RowLog:
     """Return the table that each cell adds a row to."""
     columns = {
         "cell": Column(dims={}, dtype="int64", long_name="row of cells"),
@@ -128,6 +139,11 @@ def _results(file: RecordFile, n_test: int) -> RowLog:
         name: Column(dims={}, dtype=kind, unit=unit, long_name=text)
         for name, (kind, unit, text) in _NUMBERS.items()
     }
+    if n_looks:
+        columns["curve"] = Column(
+            dims={"look": n_looks, "look_field": 2},
+            long_name="queries so far, and accuracy on the test rows, at every look",
+        )
     return file.group("results").rows(columns, "result")
 
 
@@ -141,8 +157,12 @@ def _train(
 ) -> None:
     missing = {i: cell for i, cell in enumerate(plan.cells) if i not in done}
     jobs = config.run.jobs if plan.parallel else 1
+    n_looks = _looks(config)
     for i, outcome in _outcomes(config, dataset, missing, jobs):
         row: dict[str, Any] = asdict(outcome) | {"cell": i, "error": outcome.error[:200]}
+        curve = np.pad(row.pop("curve"), ((0, n_looks), (0, 0)), constant_values=np.nan)
+        if n_looks:
+            row["curve"] = curve[:n_looks]
         log.append(**{name: [value] for name, value in row.items()})
         log.flush()
         done.add(i)

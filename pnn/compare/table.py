@@ -119,9 +119,8 @@ def read_comparison(path: str | Path) -> Comparison:
         config = validated(CompareConfig, attributes["config"], str(path))
         cells = file["cells"][()]
         results, n = file["results"], valid_rows(file["results"], "result") or 0
-        columns = {
-            name: results[name][:n] for name in results if name not in ("result", "test_row")
-        }
+        axes = ("result", "test_row", "look", "look_field")
+        columns = {name: results[name][:n] for name in results if name not in axes}
         linear = np.nanmean(file["references/linear"][()], axis=1)
     lines = []
     refused = {(r, d): reason for r, d, reason in attributes["refused"]}
@@ -259,7 +258,8 @@ def table_text(comparison: Comparison, *, markdown: bool = False) -> str:
     for line in order:
         known = [line.rule, line.rule_class, line.device, str(line.budget)]
         if not line.seeds:
-            rows.append([*known, "-", *[""] * (len(head) - 5)])
+            said = "does not apply" if line.error.startswith("does not apply") else "-"
+            rows.append([*known, said, *[""] * (len(head) - 5)])
             continue
         scale, digits = (100, 2) if percent else (1, 4)
         spread = "" if np.isnan(line.spread) else f" +- {scale * line.spread:.{digits}f}"

@@ -6,7 +6,7 @@ import contextlib
 import signal
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from devices import DeviceError
 from pnn.build import make_estimator
 from pnn.compare.config import CompareConfig
+from pnn.compare.onlooker import Onlooker
 from pnn.compare.plan import Cell
 from pnn.data import Dataset, led_in, split
 from pnn.training import limit_threads
@@ -38,6 +39,9 @@ class Outcome:
         All of it, and what was spent in the device and its converters.
     multiply_adds, multiply_adds_per_row : int
         Digital, of the training and of one prediction.
+    curve : ndarray of shape (looks, 2)
+        Queries for training and validation so far, and the accuracy on the test rows, at every
+        look; measured as probes, whose seconds and joules are not part of the others.
     """
 
     merit: NDArray[np.float64]
@@ -50,6 +54,7 @@ class Outcome:
     conversion_joules: float = 0.0
     multiply_adds: int = 0
     multiply_adds_per_row: int = 0
+    curve: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
     error: str = ""
 
 
@@ -85,6 +90,8 @@ def train_cell(config: CompareConfig, dataset: Dataset, cell: Cell) -> Outcome:
     devices = estimator.build(dataset.X.shape[1], len(dataset.classes), cell.seed).devices
     estimator.set_params(device=devices if len(devices) > 1 else devices[0])
     truth, error = dataset.y[test], ""
+    tested = dataset.X[test] if config.run.curves else None
+    onlooker = Onlooker(estimator, devices, tested, truth)
     merit: NDArray[np.float64] = np.full(len(test), np.nan)
     per_row = 0
     with warnings.catch_warnings(), limit_threads(1), contextlib.ExitStack() as stack:
@@ -92,7 +99,7 @@ def train_cell(config: CompareConfig, dataset: Dataset, cell: Cell) -> Outcome:
         try:
             for device in devices:
                 stack.enter_context(device)
-            estimator.fit(dataset.X[train], dataset.y[train], groups)
+            estimator.fit(dataset.X[train], dataset.y[train], groups, onlooker)
             predicted = estimator.predict(dataset.X[led_in(dataset, test)])[-len(test) :]
         except (DeviceError, FloatingPointError, ValueError) as failure:
             error = f"{type(failure).__name__}: {failure}"
@@ -113,11 +120,12 @@ def train_cell(config: CompareConfig, dataset: Dataset, cell: Cell) -> Outcome:
         train=spent("train"),
         validation=spent("validation"),
         test=spent("test"),
-        seconds=time.perf_counter() - began,
-        device_seconds=sum(sum(ledger.seconds.values()) for ledger in ledgers),
-        device_joules=sum(ledger.joules for ledger in ledgers),
-        conversion_joules=sum(ledger.conversion_joules for ledger in ledgers),
+        seconds=time.perf_counter() - began - onlooker.seconds,
+        device_seconds=sum(sum(ledger.seconds.values()) for ledger in ledgers) - onlooker.in_device,
+        device_joules=sum(ledger.joules for ledger in ledgers) - onlooker.joules[0],
+        conversion_joules=sum(ledger.conversion_joules for ledger in ledgers) - onlooker.joules[1],
         multiply_adds=getattr(estimator, "multiply_adds_", 0),
         multiply_adds_per_row=per_row,
+        curve=np.array(onlooker.curve).reshape(-1, 2),
         error=error,
     )
