@@ -2,7 +2,8 @@
 
 Both write the same columns in blocks of 256 rows with a flush after each block; the writer copies
 and checks the rows, keeps its index, looks after the free space and brings the file to the disk.
-The two take turns, so that what else the machine does hits both.
+They take turns block by block, and the median block of each counts, so that what else the machine
+does hits both alike and weighs little.
 
     python benchmarks/bench_records.py
 """
@@ -12,47 +13,47 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from devices.hdf5 import BLOCK_ROWS, Column, RecordFile
+from devices.hdf5 import BLOCK_ROWS, Column, RecordFile, RecordGroup
+
+Block = dict[str, np.ndarray]
 
 
-def ours(path: Path, block: dict[str, np.ndarray], blocks: int) -> float:
-    """Write the blocks as records and return the seconds."""
-    width = {"i": block["drives"].shape[1]}, {"o": block["answers"].shape[1]}
-    with RecordFile(path, kind="bench") as file:
-        log = file.rows(
-            {"drives": Column(dims=width[0]), "answers": Column(dims=width[1]), "time": Column()}
+def ours(file: RecordGroup, block: Block) -> Callable[[], None]:
+    """Return what writes the block once more, as a record."""
+    widths = {
+        name: {f"{name}_value": values.shape[1]}
+        for name, values in block.items()
+        if values.ndim > 1
+    }
+    log = file.rows({name: Column(dims=widths.get(name, {})) for name in block})
+    return lambda: log.append(**block)  # a whole block goes out at once
+
+
+def raw(file: h5py.File, block: Block) -> Callable[[], None]:
+    """Return what writes the block once more with plain h5py, into chunks of the same size."""
+    data = {
+        name: file.create_dataset(
+            name, (0, *values.shape[1:]), values.dtype, maxshape=(None, *values.shape[1:]),
+            chunks=(chunk(values), *values.shape[1:]),
         )
-        began = time.perf_counter()
-        for _ in range(blocks):
-            log.append(**block)
-        log.flush()
-        return time.perf_counter() - began
+        for name, values in block.items()
+    }  # fmt: skip
+    file.flush()
 
-
-def raw(path: Path, block: dict[str, np.ndarray], blocks: int) -> float:
-    """Write the blocks with plain h5py, into chunks of the same size."""
-    with h5py.File(path, "w") as file:
-        data = {
-            name: file.create_dataset(
-                name, (0, *values.shape[1:]), values.dtype, maxshape=(None, *values.shape[1:]),
-                chunks=(chunk(values), *values.shape[1:]),
-            )
-            for name, values in block.items()
-        }  # fmt: skip
+    def write() -> None:
+        for name, dataset in data.items():
+            start = len(dataset)
+            dataset.resize(start + BLOCK_ROWS, axis=0)
+            dataset[start:] = block[name]
         file.flush()
-        began = time.perf_counter()
-        for number in range(blocks):
-            start = number * BLOCK_ROWS
-            for name, dataset in data.items():
-                dataset.resize(start + BLOCK_ROWS, axis=0)
-                dataset[start:] = block[name]
-            file.flush()
-        return time.perf_counter() - began
+
+    return write
 
 
 def chunk(values: np.ndarray) -> int:
@@ -60,17 +61,21 @@ def chunk(values: np.ndarray) -> int:
     return max(1, min(BLOCK_ROWS, 2**18 // (values.itemsize * int(np.prod(values.shape[1:])))))
 
 
+def seconds(write: Callable[[], None]) -> float:
+    """Return how long writing one block takes."""
+    began = time.perf_counter()
+    write()
+    return time.perf_counter() - began
+
+
 def main() -> None:
     """Print a line for each width of a row."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--megabytes", type=float, default=60.0, help="written for each figure")
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--megabytes", type=float, default=400.0, help="written for each figure")
     parser.add_argument("--folder", default=None, help="where to write; a temporary one")
     options = parser.parse_args()
     rng = np.random.default_rng(0)
-    print(
-        "values/row   rows/s ours     raw    ratio   MB/s ours     raw   (medians, 256-row blocks)"
-    )
+    print("values/row   rows/s ours     raw    ratio   MB/s ours     raw   (median of the blocks)")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for width in (2, 20, 200, 2000, 20_000):
             block = {
@@ -79,19 +84,17 @@ def main() -> None:
                 "time": np.zeros(BLOCK_ROWS),
             }
             size = sum(values.nbytes for values in block.values())
-            blocks = int(min(4000, max(8, options.megabytes * 1e6 // size)))
-            seconds = {ours: [], raw: []}
-            for repeat in range(options.repeats):
-                for write in (ours, raw) if repeat % 2 else (raw, ours):
-                    path = Path(folder) / "bench.h5"
-                    seconds[write].append(write(path, block, blocks))
-                    path.unlink()
-            ratio = float(np.median(np.divide(seconds[raw], seconds[ours])))
-            mine, theirs = (float(np.median(seconds[one])) for one in (ours, raw))
-            rows, mb = blocks * BLOCK_ROWS, blocks * size / 1e6
+            blocks = int(min(1000, max(20, options.megabytes * 1e6 / size)))
+            paths = [Path(folder) / f"{name}-{width}.h5" for name in ("ours", "raw")]
+            with RecordFile(paths[0], kind="bench") as record, h5py.File(paths[1], "w") as plain:
+                writers = [ours(record, block), raw(plain, block)]
+                took = np.array([[seconds(write) for write in writers] for _ in range(blocks)])
+            for path in paths:
+                path.unlink()
+            mine, theirs = np.median(took, axis=0)
             print(
-                f"{width:10d} {rows / mine:13.0f} {rows / theirs:8.0f} {ratio:8.2f} "
-                f"{mb / mine:11.0f} {mb / theirs:7.0f}"
+                f"{width:10d} {BLOCK_ROWS / mine:13.0f} {BLOCK_ROWS / theirs:8.0f} "
+                f"{theirs / mine:8.2f} {size / 1e6 / mine:11.0f} {size / 1e6 / theirs:7.0f}"
             )
 
 

@@ -66,9 +66,12 @@ class Jumping(Imperfection):
         self._rows += len(answers)
         if before == len(answers):
             return answers
-        rest = answers[before:]
-        rest = math.sqrt(1 - self.mixing**2) * rest + self.mixing * rest[:, self._other]
-        return np.concatenate([answers[:before], self._factor * rest])
+        return np.concatenate([answers[:before], self._jumped(answers[before:], self._factor)])
+
+    def _jumped(self, answers: Any, factor: Any) -> Any:
+        """Return what answers, an array or a tensor as `factor` is, are after the jump."""
+        mixed = math.sqrt(1 - self.mixing**2) * answers + self.mixing * answers[:, self._other]
+        return factor * mixed
 
 
 class CommonMode(Imperfection):

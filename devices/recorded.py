@@ -23,7 +23,7 @@ __all__ = ["Recorded"]
 Array = NDArray[Any]
 
 # A call is measured in parts of this length, so that its rows reach the disk as it goes on.
-_PART_SECONDS = 0.5
+_PART_SECONDS = 0.2
 _FIRST_ROWS = 16  # the first part, of a device that does not say how fast it is
 _WHOLE_ROWS = 256  # every part, of a device that takes whole batches and does not say it either
 
@@ -38,19 +38,23 @@ class Recorded(Wrapper):
     target : path or RecordGroup
         The file to make when the device is opened, or a group of a file that is open already.
         A path with ``{n}`` in it is numbered, so that a device may be opened more than once.
+    live : bool
+        Of a path: whether other programs are to read the file while it grows; see `RecordFile`.
 
     Notes
     -----
     The table has the dimension ``row``; its columns are described in the page on record files.
-    A long call is measured in parts of about half a second, so that a call that is broken off
+    A long call is measured in parts of about a fifth of a second, so that a call that is broken off
     leaves its rows in the file; the caller sees one call. That of a reproducible device, a
     simulator, stays whole. Rows measured before a failure are recorded as well. The file is closed
     as ``failed`` or ``interrupted`` if the last measurement was.
     """
 
-    def __init__(self, device: Device, target: str | Path | RecordGroup) -> None:
+    def __init__(
+        self, device: Device, target: str | Path | RecordGroup, *, live: bool = False
+    ) -> None:
         super().__init__(device)
-        self._target = target
+        self._target, self._live = target, live
         self._file: RecordFile | None = None
         self._table: RecordTable | None = None
         self._failure: BaseException | None = None  # how the last measurement ended
@@ -71,7 +75,7 @@ class Recorded(Wrapper):
     def _open(self) -> None:
         try:
             if not isinstance(self._target, RecordGroup):
-                self._file = RecordFile(_numbered(self._target), kind="recording")
+                self._file = RecordFile(_numbered(self._target), kind="recording", live=self._live)
                 self._table = None
             table = self.lay_out()
             super()._open()

@@ -108,6 +108,7 @@ class RecordTable:
         numbers: dict[str, float] = {
             "time": measured.time_s,
             "monotonic": monotonic,
+            "duration": measured.duration_s / max(1, n),
             "purpose": PURPOSES.index(measured.purpose),
             "state": self._ids["state"].index(measured.state_id),
             "calibration": self._ids["calibration"].index(measured.calibration_id),
@@ -148,6 +149,7 @@ def _columns(spec: DeviceSpec) -> dict[str, Column]:
             unit="seconds since 1970-01-01T00:00:00Z", long_name="begin of the call, UTC"
         ),
         "monotonic": Column(unit="s", long_name="begin of the call, on a clock that is never set"),
+        "duration": Column(unit="s", long_name="time in the device: the call's over its rows"),
         "purpose": Column(dtype=np.uint8, long_name="counts into the attribute purposes"),
         "attempts": Column(dtype=np.uint16, long_name="times driven; 0 from a cache"),
         "flags": Column(dtype=np.uint8, long_name="bits, see the attribute flag_bits"),

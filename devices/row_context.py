@@ -24,8 +24,10 @@ def row_context(**fields: int) -> Iterator[None]:
 
     Parameters
     ----------
-    layer, epoch : int
+    layer : int
         Counted from 0.
+    epoch : int
+        Number of the pass over the training rows, from 1.
 
     Raises
     ------

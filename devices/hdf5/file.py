@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 import uuid
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from devices.hdf5.attributes import put_in_place, read_attributes, slot_size, sl
 from devices.hdf5.group import RecordGroup
 from devices.hdf5.session import RecordFull, Session
 from devices.hdf5.tables import tables
+from devices.provenance import provenance
 
 __all__ = ["ROOT_SLOTS", "SCHEMA", "RecordFile", "schema_of"]
 
@@ -39,7 +41,8 @@ class RecordFile(RecordGroup):
         True for a file that other programs read while it grows (``h5py.File(path, swmr=True)``).
         It needs a repair after a kill, which a plain file does not.
     **attributes
-        Written at the root at once.
+        Written at the root at once, beside what every file says: run id, times, versions, revision
+        of the code, host and command.
 
     Raises
     ------
@@ -73,7 +76,10 @@ class RecordFile(RecordGroup):
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OSError(f"cannot make the folder of the record {self.path}: {error}") from error
+            raise OSError(
+                f"cannot make the folder of the record {self.path}: {error.strerror}; choose "
+                "another place"
+            ) from error
         if self.path.is_dir():
             raise FileExistsError(f"{self.path} is a folder; give the name of a file to write")
         # Superblock 3, which readers of a growing file need, only where it is asked for: a file
@@ -86,7 +92,10 @@ class RecordFile(RecordGroup):
                 f"{self.path} exists already and is not overwritten; choose another file"
             ) from None
         except OSError as error:
-            raise OSError(f"cannot write the record {self.path}: {error}") from error
+            reason = os.strerror(error.errno) if error.errno else error
+            raise OSError(
+                f"cannot write the record {self.path}: {reason}; choose another place"
+            ) from error
         super().__init__(self.file, Session(self.file, self.path, live=live))
         try:
             for name, size in ROOT_SLOTS.items():
@@ -99,7 +108,7 @@ class RecordFile(RecordGroup):
                 started=_now(),
                 started_monotonic=time.monotonic(),
             )
-            self.set(**attributes)
+            self.set(**provenance() | attributes)
             self.flush()
         except BaseException as error:
             self.close("failed", error)
@@ -172,7 +181,7 @@ class RecordFile(RecordGroup):
         if not self.file:
             return
         full: RecordFull | None = None
-        try:
+        with self._session.closing():
             text = "" if error is None else f"{type(error).__name__}: {error}"
             lost = 0
             for log in self._session.logs:
@@ -188,8 +197,6 @@ class RecordFile(RecordGroup):
             self.file.flush()
             self._end(status=status, ended=_now())
             self._session.hand_over(sync=True)
-        finally:
-            self.file.close()
         if full is not None and error is None:
             raise full
 

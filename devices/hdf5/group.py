@@ -183,8 +183,11 @@ class RecordGroup:
         Raises
         ------
         ValueError
-            If the table is there with other columns.
+            If the table is there with other columns, or a column is called like a dimension.
         """
+        dims = {dim}.union(*(column.dims for column in columns.values()))
+        if twice := sorted(dims & columns.keys()):
+            raise ValueError(f"{self._group.name}: {twice} are names of columns and of dimensions")
         if dim in self._group:
             return self._resume(columns, dim)
         self._session.check_structure(f"the table along {dim}")

@@ -23,7 +23,10 @@ _FLUSH_SHARE = 0.02
 
 
 class RowLog:
-    """Append rows to a table; blocks go out at 256 rows or after a second, sooner if cheap."""
+    """Append rows to a table; blocks go out at 256 rows, as soon as that is cheap, or by a timer.
+
+    Nothing waits for longer than `WAIT_SECONDS`, whatever the caller does after he has appended.
+    """
 
     def __init__(
         self,
@@ -73,27 +76,29 @@ class RowLog:
             )
         for name, block in blocks.items():  # now, not when the block is written with its neighbours
             blocks[name] = self._columns[name].fitting(block)
-        self._session.begin()
-        n = next(iter(lengths.values()))
-        fits, ample = self._fits(n)
-        if fits < n:
-            blocks = {name: block[:fits] for name, block in blocks.items()}
-        self._blocks.append(blocks)
-        self._waiting += fits
-        self._waiting_bytes += sum(block.nbytes for block in blocks.values())
-        elapsed = time.monotonic() - self._flushed
-        late = elapsed >= min(BLOCK_SECONDS, self._cost / _FLUSH_SHARE)
-        full = self._waiting >= BLOCK_ROWS or self._waiting_bytes >= BLOCK_BYTES
-        if full or late or not ample:
-            self.flush()
-        else:  # they wait, and the caller may change his arrays
-            self._blocks[-1] = {
-                name: np.array(block) if np.may_share_memory(block, columns[name]) else block
-                for name, block in blocks.items()
-            }
-        if not ample:
-            lost = f", {n - fits} rows did not fit" if fits < n else ""
-            raise self._session.full(f"no room for more than {self.count} rows{lost}")
+        with self._session.lock:
+            self._session.begin()
+            n = next(iter(lengths.values()))
+            fits, ample = self._fits(n)
+            if fits < n:
+                blocks = {name: block[:fits] for name, block in blocks.items()}
+            self._blocks.append(blocks)
+            self._waiting += fits
+            self._waiting_bytes += sum(block.nbytes for block in blocks.values())
+            elapsed = time.monotonic() - self._flushed
+            late = elapsed >= min(BLOCK_SECONDS, self._cost / _FLUSH_SHARE)
+            full = self._waiting >= BLOCK_ROWS or self._waiting_bytes >= BLOCK_BYTES
+            if full or late or not ample:
+                self.flush()
+            else:  # they wait, and the caller may change his arrays
+                self._blocks[-1] = {
+                    name: np.array(block) if np.may_share_memory(block, columns[name]) else block
+                    for name, block in blocks.items()
+                }
+                self._session.flush_soon()
+            if not ample:
+                lost = f", {n - fits} rows did not fit" if fits < n else ""
+                raise self._session.full(f"no room for more than {self.count} rows{lost}")
 
     def make_room(self, n_rows: int) -> None:
         """Check that `n_rows` more can be written without touching the reserve.
@@ -114,19 +119,23 @@ class RowLog:
         RecordFull
             If another program has taken the room that was there; the rows go on waiting.
         """
-        if self._waiting:
-            clock = time.perf_counter()
-            start, stop = self._written, self.count
-            if self._session.spare(self._bytes(self._waiting))[0] < 0:
-                raise self._session.full(f"no room for the {self._waiting} rows that wait")
-            for name, column in self._columns.items():
-                column.write(start, [block[name] for block in self._blocks])
-            self._index.write(start, [np.arange(start, stop)])
-            self._blocks, self._waiting, self._waiting_bytes = [], 0, 0
-            self._written = stop
-            self._session.hand_over()
-            self._cost = time.perf_counter() - clock
-        self._flushed = time.monotonic()
+        with self._session.lock:
+            if self._waiting:
+                self._write()
+            self._flushed = time.monotonic()
+
+    def _write(self) -> None:
+        clock = time.perf_counter()
+        start, stop = self._written, self.count
+        if self._session.spare(self._bytes(self._waiting))[0] < 0:
+            raise self._session.full(f"no room for the {self._waiting} rows that wait")
+        for name, column in self._columns.items():
+            column.write(start, [block[name] for block in self._blocks])
+        self._index.write(start, [np.arange(start, stop)])
+        self._blocks, self._waiting, self._waiting_bytes = [], 0, 0
+        self._written = stop
+        self._session.hand_over()
+        self._cost = time.perf_counter() - clock
 
     def _fits(self, n_rows: int) -> tuple[int, bool]:
         """Return how many of `n_rows` more can be written, and whether more can after them."""

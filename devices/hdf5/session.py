@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ import h5py
 __all__ = ["RecordFull", "Session", "StructureError"]
 
 SYNC_SECONDS = 10.0
+#: Rows wait no longer; with a measurement that hands its rows on twice a second, that is a second.
+WAIT_SECONDS = 0.5
 #: Bytes kept free, so that waiting rows, status and error can always be written.
 RESERVE = 2**20
 _METADATA = 2**15  # what HDF5 adds to an extension: headers, an index node or two
@@ -36,11 +39,20 @@ class _Log(Protocol):
 
 
 class Session:
-    """One file being written: shared by its groups and tables."""
+    """One file being written: shared by its groups and tables.
+
+    Attributes
+    ----------
+    lock : threading.RLock
+        Held while rows are taken or written, and while the structure changes: rows that wait are
+        written by another thread if nothing else does it in time.
+    """
 
     def __init__(self, file: h5py.File, path: Path, *, live: bool = False) -> None:
         self.file, self.path, self.live = file, path, live
+        self.lock = threading.RLock()
         self.logs: list[_Log] = []
+        self._timer: threading.Timer | None = None
         self._appending = False
         self._restructuring = 0
         self._synced = time.monotonic()
@@ -72,23 +84,52 @@ class Session:
                 f"{self.path}: nothing can be added to a live file once rows are appended; "
                 "create it before the first row"
             )
-        if self._appending:
-            self.flush(sync=True)
-        self._restructuring += 1
-        try:
-            yield
-        finally:
-            self._restructuring -= 1
+        with self.lock:  # nothing half made is brought to the disk
             if self._appending:
                 self.flush(sync=True)
+            self._restructuring += 1
+            try:
+                yield
+            finally:
+                self._restructuring -= 1
+                if self._appending:
+                    self.flush(sync=True)
 
     # -- the disk ------------------------------------------------------------------------------
 
+    def flush_soon(self) -> None:
+        """See to it that what waits is written, whether or not the caller comes back in time."""
+        if self._timer is None:
+            self._timer = threading.Timer(WAIT_SECONDS, self._flush_late)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _flush_late(self) -> None:
+        with self.lock:
+            self._timer = None
+            if self.file:
+                # The rows go on waiting, and the next append, or closing, raises it.
+                with contextlib.suppress(OSError, RuntimeError):
+                    for log in self.logs:
+                        log.flush()
+
+    @contextlib.contextmanager
+    def closing(self) -> Iterator[None]:
+        """Close the file at the end of the block, whatever happens in it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        with self.lock:
+            try:
+                yield
+            finally:
+                self.file.close()
+
     def flush(self, *, sync: bool = False) -> None:
         """Hand everything to the operating system, waiting rows included."""
-        for log in self.logs:
-            log.flush()
-        self.hand_over(sync=sync)
+        with self.lock:
+            for log in self.logs:
+                log.flush()
+            self.hand_over(sync=sync)
 
     def hand_over(self, *, sync: bool = False) -> None:
         """Flush the library's buffers; every ten seconds, or if asked, on to the disk."""

@@ -47,8 +47,7 @@ def check(run: File, as_json: Json = False) -> None:
             layout = "" if found.schema is None else f", layout {found.schema}"
             state = "whole" if found.good else "damaged"
             print(f"{run}: {state}; {found.kind or 'no record'}{layout}, {found.status or '-'}")
-            for name, rows in found.rows.items():
-                print(f"rows     {name}: {rows}")
+            _print_rows(found.rows)
             for text in found.problems:
                 print(f"problem  {text}")
             for text in found.notes:
@@ -68,8 +67,7 @@ def repair(run: File, out: Out = None, as_json: Json = False) -> None:
             print(json.dumps(result.as_dict()))
             return
         print(f"written: {result.copy}")
-        for name, rows in result.rows.items():
-            print(f"rows     {name}: {rows}")
+        _print_rows(result.rows)
         for text in result.done or ["nothing was wrong"]:
             print(f"done     {text}")
         for text in result.lost:
@@ -128,3 +126,9 @@ def tail(
                 print(json.dumps(row) if as_json else row_text(row), flush=True)
         except KeyboardInterrupt:
             print(file=sys.stderr)  # leaving is the usual end of it
+
+
+def _print_rows(tables: dict[str, int]) -> None:
+    for name, rows in tables.items():
+        if rows or name.endswith("/row"):  # of the others, many are empty and may be
+            print(f"rows     {name}: {rows}")

@@ -21,7 +21,7 @@ def describe(path: str | Path) -> dict[str, Any]:
 
     Under ``file``: path, bytes, layout, seconds from start to end. Under ``seeds``: the attributes
     of each seed of a training run. Under ``recordings``: rows, faults, purposes, calibrations and
-    readings of each recorded device. Under ``arrays``: names and shapes of all other arrays.
+    readings of each recorded device. Under ``arrays``: names and shapes of all arrays.
 
     Raises
     ------
@@ -78,6 +78,12 @@ def _recording(table: Table) -> dict[str, Any]:
         told["purposes"] = {
             name: int(n) for name, n in zip(attributes["purposes"], counts, strict=False) if n
         }
+    if "duration" in group and "purpose" in group:
+        spent = np.nan_to_num(group["duration"][:rows])
+        told["device_seconds"] = {
+            name: float(spent[group["purpose"][:rows] == attributes["purposes"].index(name)].sum())
+            for name in told["purposes"]
+        }
     if "time" in group and rows:
         told["seconds"] = float(group["time"][rows - 1] - group["time"][0])
     for name in ("calibration", "state"):
@@ -114,7 +120,7 @@ def _grid(grid: h5py.Group) -> dict[str, Any]:
 
 
 def _arrays(file: h5py.File) -> dict[str, dict[str, Any]]:
-    """Return shape, type and unit of what is neither a dimension nor bytes of a checkpoint."""
+    """Return shape, type, unit, of one number the value; no dimensions, no checkpoints."""
     found = {}
 
     def look(name: str, item: Any) -> None:
@@ -127,6 +133,8 @@ def _arrays(file: h5py.File) -> dict[str, dict[str, Any]]:
                 "dtype": str(item.dtype),
                 "unit": unit.decode() if isinstance(unit, bytes) else str(unit),
             }
+            if not item.shape and item.dtype.kind in "iuf" and np.isfinite(item[()]):
+                found[name]["value"] = item[()].item()
 
     file.visititems(look)
     return found

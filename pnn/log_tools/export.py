@@ -29,8 +29,8 @@ def export(
     """Write the arrays of one group of a record into a file of another format.
 
     The suffix says which: ``.csv`` (what runs along one dimension, a line for each place),
-    ``.npz`` (all arrays) or ``.nc`` (netCDF: all arrays with dimensions, units and attributes). Complex
-    arrays become two in CSV and netCDF, ``_real`` and ``_imag``, which every reader takes.
+    ``.npz`` (all arrays) or ``.nc`` (netCDF: all arrays with dimensions, units and attributes).
+    Complex arrays become two in CSV and netCDF, ``_real`` and ``_imag``, which every reader takes.
 
     Parameters
     ----------

@@ -73,7 +73,8 @@ def _from_0(file: h5py.File) -> None:
             table.cut()
             for name in (*ROW_FIELDS, "state", "calibration"):
                 _add_column(table.group, table.dim, name, np.full(table.rows, -1, np.int32))
-            _add_column(table.group, table.dim, "monotonic", np.full(table.rows, np.nan))
+            for name in ("monotonic", "duration"):
+                _add_column(table.group, table.dim, name, np.full(table.rows, np.nan))
 
 
 def _add_column(group: h5py.Group, dim: str, name: str, values: np.ndarray) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ def tail(
 ) -> Iterator[dict[str, Any]]:
     """Yield the last rows of a table, then, if asked, each new row until the run ends.
 
-    A row is a dict of plain values by column, arrays as lists, with its number under ``row``.
+    A row is a dict of plain values by column, arrays as lists, with its number under ``row`` and
+    the name of its purpose.
 
     Parameters
     ----------
@@ -98,6 +100,9 @@ def _rows(table: Table, start: int) -> list[dict[str, Any]]:
         for name in table.lengths
         if name != table.dim
     }
+    if "purpose" in columns:
+        names = read_attributes(table.group).get("purposes", [])
+        columns["purpose"] = np.array(names, dtype="U")[columns["purpose"]]
     return [
         {table.dim: start + i} | {name: _plain(values[i]) for name, values in columns.items()}
         for i in range(max(0, table.rows - start))
@@ -114,6 +119,9 @@ def _plain(value: Any) -> Any:
 
 def row_text(row: dict[str, Any], width: int = 4) -> str:
     """Return a row on a line; of long arrays the first few values."""
+    if isinstance(row.get("time"), float):
+        when = datetime.fromtimestamp(row["time"], UTC)
+        row = row | {"time": when.isoformat(timespec="milliseconds")}
     numbers_first = sorted(row.items(), key=lambda item: isinstance(item[1], list))
     return "  ".join(f"{name} {_shown(value, width)}" for name, value in numbers_first)
 

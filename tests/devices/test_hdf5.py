@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -243,6 +244,7 @@ def test_blocks_go_out_when_full_or_late(path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr("devices.hdf5.rows.time.monotonic", lambda: clock[0])
     monkeypatch.setattr("devices.hdf5.rows._FLUSH_SHARE", 1e-12)  # a slow disk
+    monkeypatch.setattr("devices.hdf5.session.WAIT_SECONDS", 1e3)
     with RecordFile(path, kind="train") as file:
         log = file.rows(COLUMNS)
         log.append(**block(1))
@@ -274,6 +276,22 @@ def test_rows_wait_no_longer_than_makes_flushing_cheap(path):
             time.sleep(0.1)
             log.append(**block(1))
             assert log.waiting == 0
+
+
+def test_rows_reach_the_disk_though_nobody_appends_another(path, tmp_path, monkeypatch):
+    monkeypatch.setattr("devices.hdf5.rows._FLUSH_SHARE", 1e-12)
+    with RecordFile(path, kind="train") as file:
+        log = file.rows(COLUMNS)
+        for n in (1, 2):
+            log.append(**block(n))
+        assert log.waiting == 2
+        deadline = time.monotonic() + 30
+        while log.waiting and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert log.waiting == 0
+        log.flush()  # until the write is over
+        left = shutil.copy(path, tmp_path / "left.h5")  # as a kill leaves it
+        assert stored(left) == 3
 
 
 def test_flushing_the_file_flushes_its_tables(path):

@@ -139,7 +139,7 @@ def test_whole_numbers_do_not_wrap(path, value):
         log = file.rows({"k": Column(dtype=np.uint8)})
         log.append(k=[0, 255])
         with pytest.raises(
-            ValueError, match="column k: values from .* uint8, which holds 0 to 255"
+            ValueError, match=r"column k: values from .* uint8, which holds 0 to 255"
         ):
             log.append(k=[value])
     np.testing.assert_array_equal(opened(path)["k"], [0, 255])
@@ -369,6 +369,7 @@ def test_rows_that_another_program_leaves_no_room_for_are_reported(path, monkeyp
     free = [10**9]
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": free[0]})())
     monkeypatch.setattr("devices.hdf5.rows._FLUSH_SHARE", 1e-12)
+    monkeypatch.setattr("devices.hdf5.session.WAIT_SECONDS", 1e3)
     file = RecordFile(path, kind="train")
     log = file.rows(X)
     log.append(x=np.zeros((1, 3)))

@@ -17,10 +17,12 @@ from devices import (
     Averaged,
     Cached,
     Flag,
+    FunctionDevice,
     LimitError,
     LinkDown,
     Noisy,
     Recorded,
+    Replay,
     ReplyTimeout,
     row_context,
 )
@@ -256,6 +258,29 @@ def test_rows_know_their_layer_epoch_state_calibration_and_readings(path):
     assert (found.attrs["signal"], list(found.attrs["axes"])) == ("answers", ["row", "."])
 
 
+def test_the_time_in_the_device_is_that_of_its_ledger(path):
+    def slow(drives):
+        time.sleep(0.01)
+        return drives
+
+    with Recorded(FunctionDevice(slow, 1, 1, max_batch=1), path) as device:
+        device.measure([[0.1]] * 3, purpose="train")
+        device.measure([[0.2]], purpose="test")
+        seconds = device.ledger.seconds
+    found = opened(path)
+    assert found["duration"].sum() == pytest.approx(sum(seconds.values()))
+    assert found["duration"][3] == pytest.approx(seconds["test"])
+
+
+def test_very_many_inputs_with_limits_of_their_own_are_recorded(path):
+    low = np.linspace(0, 1, 10_000)
+    device = FunctionDevice(lambda u: u[:, :2], 10_000, 2, low=tuple(low), high=tuple(low + 1))
+    with Recorded(device, path) as recorded:
+        recorded.measure([low])
+    np.testing.assert_array_equal(opened(path)["low"], low)
+    assert Replay(path).spec.limits[1][-1] == 2.0
+
+
 def test_a_context_of_another_name_or_number_is_refused():
     with pytest.raises(ValueError, match="row_context: lyer is not one of layer, epoch"):
         row_context(lyer=1).__enter__()
@@ -322,7 +347,8 @@ def test_a_long_call_is_measured_in_parts_and_the_caller_sees_one(path, monkeypa
     assert len(np.unique(found["monotonic"])) > 3
 
 
-def test_an_unknown_pace_is_found_out_with_few_rows(path):
+def test_an_unknown_pace_is_found_out_with_few_rows(path, monkeypatch):
+    monkeypatch.setattr("devices.recorded._PART_SECONDS", 60.0)
     slow = Slow(max_batch=4)
     with Recorded(slow, path) as device:
         device.measure(np.zeros((120, 2)))
