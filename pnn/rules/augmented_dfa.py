@@ -31,6 +31,9 @@ class AugmentedDFA(FeedbackRule):
     """
 
     name: ClassVar[str] = "augmented-dfa"
+    works_on: ClassVar[str] = (
+        "element-wise devices, by any law; its encoder may do harm before scrambling ones"
+    )
 
     def __init__(self, terms: float = 0.3, encoder_rate: float = 0.03) -> None:
         super().__init__(encoder_rate)

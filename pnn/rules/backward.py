@@ -15,7 +15,7 @@ from pnn.layer import PhysicalLayer, PhysicalNetwork, Weights
 from pnn.leaves import Leaves
 from pnn.passage import drives_of, features_of, through
 from pnn.rules.base import Rule
-from pnn.schedules import Best, accuracy_of, batches, is_check
+from pnn.schedules import Best, accuracy_of, batches, is_check, passes
 from pnn.training import Session, Training
 
 __all__ = ["BackwardRule"]
@@ -168,8 +168,8 @@ class BackwardRule(Rule):
         once = self._start_network(session)
         self.prepare(session)
         leaves = Leaves(layers, parts, self.trained, self.encoder_rate)
-        best = Best(layers)
-        for epoch in range(settings.epochs):
+        best = Best(layers, watch)
+        for epoch in passes(settings):
             losses = []
             for batch in batches(session):
                 z = torch.from_numpy(rows.inputs[batch]).repeat(self.copies, 1)

@@ -115,6 +115,10 @@ class Rule(ABC):
         """Return the network that is trained; a reference may put other things in the places."""
         return network
 
+    def on_stand_ins(self) -> Rule:
+        """Return the rule of the controls; another where it needs physics that no stand-in has."""
+        return self
+
     def parts(self, settings: Training) -> tuple[str, ...]:
         """Return what is trained with these settings."""
         return settings.train or self.trains

@@ -35,6 +35,9 @@ class CMAES(SearchRule):
     """
 
     name: ClassVar[str] = "cma-es"
+    works_on: ClassVar[str] = (
+        "devices with up to some 100 inputs or parameters, in any domain; bears noise"
+    )
     longest: ClassVar[int] = 500
     why_longest: ClassVar[str] = (
         "it learns their covariance, n (n + 1) / 2 numbers, which takes some 10 n^2 evaluations"

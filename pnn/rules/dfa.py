@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import torch
@@ -12,7 +13,7 @@ from pnn.rules.feedback import FeedbackRule
 __all__ = ["DFA"]
 
 #: Derivatives of element-wise laws, by the drive v on [-1, 1].
-DERIVATIVES = {
+DERIVATIVES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "linear": torch.ones_like,
     "square": lambda v: v + 1,  # of the drive above its lowest value
     "sine": lambda v: torch.cos(torch.pi * v / 2),
@@ -40,6 +41,10 @@ class DFA(FeedbackRule):
     """
 
     name: ClassVar[str] = "dfa"
+    reported: ClassVar[str] = "MNIST 97.27 %, CIFAR-10 42.86 % (MLP; backpropagation 98.19, 50.03)"
+    works_on: ClassVar[str] = (
+        "element-wise devices with a known law; its encoder may do harm before scrambling ones"
+    )
 
     def __init__(
         self,

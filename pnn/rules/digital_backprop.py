@@ -32,6 +32,8 @@ class DigitalBackprop(IdealBackprop):
     """
 
     name: ClassVar[str] = "digital-backprop"
+    reported: ClassVar[str] = "MNIST 98.19 %, CIFAR-10 50.03 % (MLP)"
+    works_on: ClassVar[str] = "no device at all: the digital reference"
     trains: ClassVar[tuple[str, ...]] = ("encoder", "readout", "parameters")
 
     def place(self, network: PhysicalNetwork) -> PhysicalNetwork:

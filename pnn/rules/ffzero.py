@@ -18,7 +18,7 @@ __all__ = ["FFZero"]
 
 
 class FFZero(PerturbingRule):
-    """A loss per layer against class prototypes, differentiated by forward passes alone.
+    """Prototypes in every layer, and forward passes alone (Ketelaar et al., arXiv:2603.24790).
 
     Every layer has fixed random unit vectors p_c, one for each class, and the loss
 
@@ -29,9 +29,9 @@ class FFZero(PerturbingRule):
         dL/du = ((D(u + s e) - D(u)) / s . dL/dy) e,
 
     and goes on into the encoder exactly. The scores of the layers are summed. Two queries per
-    sample, layer and update. After FFzero (arXiv:2603.24790), which perturbs the weights of
-    digital layers; that the drives are perturbed, and that the digital W behind the device is
-    trained by its gradient, is our reading for a device.
+    sample, layer and update. The paper perturbs the weights of digital layers; that the drives are
+    perturbed, and that the digital W behind the device is trained by its gradient, is our reading
+    for a device.
 
     Parameters
     ----------
@@ -42,6 +42,7 @@ class FFZero(PerturbingRule):
     """
 
     name: ClassVar[str] = "ffzero"
+    works_on: ClassVar[str] = "devices with few inputs whose drives vary continuously, low noise"
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     vjp_rows: ClassVar[int] = 1
     local: ClassVar[bool] = True

@@ -36,7 +36,8 @@ class ForwardForward(ContrastiveRule):
     negatives : {"one", "all"}
         See `ContrastiveRule`.
     goodness : {"mean", "sum", "top-k", "cosine"}
-        Of the squares of a, or the cosine of a and a fixed random vector.
+        Of the squares of a, or the cosine of a and a fixed random vector. The contrast in the
+        place of the threshold is `SymBa`; it takes the same ones.
     peer : float
         Strength of peer normalisation.
     """

@@ -12,9 +12,9 @@ __all__ = ["ForwardGradient"]
 
 
 class ForwardGradient(InjectedRule):
-    """The derivative of the loss along random signs, times the signs, in all layers at once.
+    """The loss's derivative along random signs, times these (Baydin et al., arXiv:2202.08587).
 
-    The forward gradient of Baydin et al., arXiv:2202.08587, with respect to activities instead of
+    The forward gradient in all layers at once, with respect to activities instead of
     weights as Ren et al., arXiv:2210.03310, and by finite differences, since a device has no
     forward mode: with signs e on all drives of the network and a small step s,
 
@@ -30,6 +30,9 @@ class ForwardGradient(InjectedRule):
     """
 
     name: ClassVar[str] = "forward-gradient"
+    works_on: ClassVar[str] = (
+        "devices with few inputs in all, whose drives vary continuously; noisier with each layer"
+    )
     pattern: ClassVar[tuple[int, ...]] = (0, 1, -1)
     copies: ClassVar[int] = 3
 

@@ -23,23 +23,27 @@ __all__ = ["InSilico"]
 
 
 class InSilico(BackwardRule):
-    """Backpropagation in a network of twins; the device only tests what was learned.
+    """Training on twins, then transfer (Wright et al., Nature 601, 549 (2022), arXiv:2104.13386).
 
-    The usual way before physics-aware training, and its comparison there (Wright et al., Nature
-    601, 549 (2022), arXiv:2104.13386). The twins are fitted to one pass of the training rows
-    through the untrained network, and `twin_rows` rows around them; training then asks the twins
-    alone, noise and validation rows included, and its result goes to the device as it is. What
-    the twins got wrong is not made up for.
+    Backpropagation in a network of twins; the device only tests what was learned: the usual way
+    before physics-aware training, and its comparison in that paper. The twins are fitted to one
+    pass of the training rows through the untrained network, and `twin_rows` rows around them;
+    training then asks the twins alone, noise and validation rows included, and its result goes to
+    the device as it is. What the twins got wrong is not made up for.
 
     Parameters
     ----------
     twin_rows, spread, kind
         See `pnn.rules.twins.TwinOptions`.
     encoder_rate : float
-        See `BackwardRule`.
+        See `BackwardRule`. Low, since an encoder that moves far from the rows that the twins know
+        learns their errors.
     """
 
     name: ClassVar[str] = "in-silico"
+    works_on: ClassVar[str] = (
+        "devices that a twin describes exactly; else what the twin got wrong stays"
+    )
     rule_class: ClassVar[RuleClass] = RuleClass.TWIN
 
     def __init__(
@@ -47,7 +51,7 @@ class InSilico(BackwardRule):
         twin_rows: int = 1000,
         spread: float = 0.1,
         kind: Kind = "network",
-        encoder_rate: float = 0.1,
+        encoder_rate: float = 0.01,
     ) -> None:
         super().__init__(encoder_rate)
         self.options = TwinOptions(self.name, twin_rows=twin_rows, spread=spread, kind=kind)

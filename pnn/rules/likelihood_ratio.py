@@ -32,6 +32,9 @@ class LikelihoodRatio(InjectedRule):
     """
 
     name: ClassVar[str] = "likelihood-ratio"
+    works_on: ClassVar[str] = (
+        "devices with few inputs in all, whose drives vary continuously; noisier with each layer"
+    )
     pattern: ClassVar[tuple[int, ...]] = (1, -1)
     copies: ClassVar[int] = 2
 

@@ -13,10 +13,11 @@ _INTRODUCTION = """# Learning rules
 
 This page is printed by `pnn rules --page`. Formulas, options and sources stand in the docstring of
 each rule (`pnn/rules/`); measured figures are in [comparing](comparing.md), and
-[choosing a rule](choosing-a-rule.md) tells which one for which device. *Queries* are per sample,
-layer and mask, C the number of classes; "once" means that in the layer-wise schedule they are spent
-once and serve all updates. What a source reports is for its own network, most often a digital one,
-and is quoted second hand where no number of the paper was at hand.
+[choosing a rule](choosing-a-rule.md) tells which one for which device, and which methods of the
+literature are not rules here. *Queries* are per sample, layer and mask, C the number of classes;
+"once" means that in the layer-wise schedule they are spent once and serve all updates, "(online)"
+that a rule goes on learning from a stream. What a source reports is for its own network, most often
+a digital one, and is quoted second hand where no number of the paper was at hand.
 """
 
 _HEAD = (

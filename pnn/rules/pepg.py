@@ -36,6 +36,10 @@ class PEPG(SearchRule):
     """
 
     name: ClassVar[str] = "pepg"
+    reported: ClassVar[str] = "best of five on a laser network, MNIST (arXiv:2503.16943)"
+    works_on: ClassVar[str] = (
+        "devices with up to a few thousand inputs or parameters, in any domain; bears noise"
+    )
     longest: ClassVar[int] = 5000
     why_longest: ClassVar[str] = "the variance of a step grows with their number"
 

@@ -94,15 +94,16 @@ class InjectedRule(PerturbingRule):
         layer, rows = self.layers[index], drives.detach().numpy()
         parts = np.split(rows, self.copies)
         directions = self.draw(parts[0].shape)
-        disturbed = []
-        for part, sign in zip(parts, self.pattern, strict=True):
-            moved = self.aside(layer, part, sign * directions)[0] if sign else part
-            disturbed.append(moved)
+        moves = [
+            self.aside(layer, part, sign * directions)[0] - part if sign else np.zeros_like(part)
+            for part, sign in zip(parts, self.pattern, strict=True)
+        ]
         low, high = layer.device.spec.limits
-        up, down = (disturbed[self.pattern.index(sign)] for sign in (1, -1))
-        # What was injected is known, what the limits left of it included.
+        up, down = (moves[self.pattern.index(sign)] for sign in (1, -1))
+        # What was injected here is known: what the limits left of it, and not what the
+        # disturbances of the layers before have added.
         self.injected[index] = (up - down) / (2 * self.step * (high - low))
-        return drives + torch.from_numpy(np.concatenate(disturbed) - rows)
+        return drives + torch.from_numpy(np.concatenate(moves))
 
     def loss(self, said: list[torch.Tensor], targets: torch.Tensor) -> torch.Tensor:
         """Return the loss, and keep that of each sample under both disturbances."""

@@ -42,6 +42,12 @@ class PhysicsAware(BackwardRule):
     """
 
     name: ClassVar[str] = "physics-aware"
+    reported: ClassVar[str] = (
+        "vowels 93 % (second harmonic), MNIST 97 % (and digital), 87 % (plate; arXiv:2104.13386)"
+    )
+    works_on: ClassVar[str] = (
+        "devices that a twin can follow; not where memory or strong noise hide the law"
+    )
     rule_class: ClassVar[RuleClass] = RuleClass.TWIN
 
     def __init__(

@@ -14,7 +14,7 @@ __all__ = ["ProductFeedback"]
 
 
 class ProductFeedback(FeedbackRule):
-    """The feedback is a product of two matrices, of which one learns (PFA, arXiv:2405.20594).
+    """Feedback by two matrices, of which one learns (PFA; Li Ji-An & Benna, arXiv:2405.20594).
 
         dL/du = R B e,    B <- (1 - decay) B - rate (v R)^T e / rows,
 
@@ -33,6 +33,9 @@ class ProductFeedback(FeedbackRule):
     """
 
     name: ClassVar[str] = "product-feedback"
+    works_on: ClassVar[str] = (
+        "element-wise, nearly linear devices; its encoder may do harm before scrambling ones"
+    )
 
     def __init__(self, rate: float = 0.3, decay: float = 0.003, encoder_rate: float = 0.03) -> None:
         super().__init__(encoder_rate)

@@ -20,11 +20,11 @@ Array = NDArray[np.float64]
 
 
 class Readout(LocalRule):
-    """Ridge regression with the strength chosen by generalised cross-validation.
+    """Ridge regression, as for extreme learning machines (Huang, Zhu & Siew, 2006).
 
-    ``W = (F^T F + lambda I)^-1 F^T T`` about the means, as for extreme learning machines and
-    reservoirs (Huang, Zhu & Siew, Neurocomputing 70, 489 (2006)); lambda minimises the score of
-    Golub, Heath & Wahba, Technometrics 21, 215 (1979). Earlier layers hand their features on as
+    ``W = (F^T F + lambda I)^-1 F^T T`` about the means (Neurocomputing 70, 489), the readout
+    of reservoirs as well; lambda minimises the score of generalised cross-validation (Golub, Heath
+    & Wahba, Technometrics 21, 215 (1979)). Earlier layers hand their features on as
     they are. One query per sample, layer and mask; no validation rows are needed.
 
     Parameters

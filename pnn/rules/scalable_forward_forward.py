@@ -27,8 +27,9 @@ class ScalableForwardForward(LocalRule):
 
     The paper's blocks are convolutional networks with backpropagation inside, and a class has a
     channel on each, whose squares are averaged over the image. Here a block is a device, which
-    needs no backpropagation inside, and a class has some units of the linear map after it. One
-    query per sample and layer.
+    needs no backpropagation inside, and a class has some units of the linear map after it; with
+    ``adapter="convolve"`` random convolutions stand before each device. One query per sample and
+    layer.
     """
 
     name: ClassVar[str] = "scalable-forward-forward"

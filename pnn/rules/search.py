@@ -15,7 +15,7 @@ from devices.checks import number
 from pnn.layer import PhysicalLayer, PhysicalNetwork, Weights
 from pnn.rules.base import Rule, RuleClass
 from pnn.rules.readout import onehot, ridge, ridge_of
-from pnn.schedules import batches
+from pnn.schedules import batches, passes
 from pnn.training import Session, Training
 
 __all__ = ["SearchRule"]
@@ -136,7 +136,7 @@ class SearchRule(Rule):
             vector, targets = _Vector(session.network, parts), onehot(rows)
             self.begin(length, np.random.default_rng(session.generator.initial_seed()))
             losses: list[float] = []
-            for epoch in range(settings.epochs):
+            for epoch in passes(settings):
                 for batch in batches(session)[: None if self.every_batch else 1]:
                     wanted = targets[batch]
 

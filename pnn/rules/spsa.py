@@ -31,6 +31,8 @@ class SPSA(SearchRule):
     """
 
     name: ClassVar[str] = "spsa"
+    reported: ClassVar[str] = "six vowels 92.5 % (on chip, three layers of six, arXiv:2208.01623)"
+    works_on: ClassVar[str] = "devices with few inputs or parameters, in any domain; noisy steps"
     every_batch: ClassVar[bool] = True
     longest: ClassVar[int] = 5000
     why_longest: ClassVar[str] = "the variance of a step grows with their number"
