@@ -76,6 +76,8 @@ _WHERE = {
         "DelayLineReservoir",
         "DiffractiveStack",
         "DuffingNetwork",
+        "DyadicNetwork",
+        "EnergyNetwork",
         "InterferometerMesh",
         "KerrFibre",
         "MetasurfaceCavity",

@@ -1,229 +1,255 @@
-"""Mend a trained network after its device has changed, from a few rows measured anew."""
+"""Mend a network whose device has changed, from a few of its training rows measured anew."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
+from numpy.typing import NDArray
 
-from calibration.features import held_out_r2
-from devices import Purpose
-from devices.checks import number, whole
-from pnn.estimators import PhysicalClassifier, PhysicalRegressor
+from calibration import DriftReport, DriftWatch, recalibrate
+from devices import Device, row_context
+from pnn.alignment import agreement, feature_map
+from pnn.drift_settings import DriftSettings, calibrated, recalibrating
 from pnn.layer import PhysicalLayer
+from pnn.rules.base import Rule
 from pnn.rules.local import LocalRule
-from pnn.rules.readout import ridge
-from pnn.training import limit_threads
+from pnn.schedules import Descent, batches
+from pnn.training import Session
 
-__all__ = ["Adaptation", "Adapter", "feature_map"]
+__all__ = ["Mender"]
 
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Adaptation:
-    """What one mending has found and cost.
+@dataclass
+class _Rows:
+    """Rows of a layer, drawn at random from those that its training has asked for.
 
     Attributes
     ----------
-    queries : int
-        Rows driven for it.
-    agreement_before, agreement : float
-        R2 of the features, held out, against those of the time of training: as they come from
-        the changed device, and after the map that was fitted. The mean over layers.
+    keys : ndarray of shape (rows,)
+        Random numbers: the rows with the lowest ones are kept.
+    drives : ndarray of shape (rows, masks, n_inputs)
+    answers : ndarray of shape (rows, masks, n_outputs)
+    alignment
+        Of the layer at that time, see `PhysicalLayer.alignment`.
     """
 
-    queries: int
-    agreement_before: float
-    agreement: float
+    keys: Array
+    drives: Array
+    answers: Array
+    alignment: tuple[torch.Tensor, torch.Tensor] | None
+
+    def joined(self, other: _Rows, count: int) -> _Rows:
+        """Return `count` rows of both."""
+        keys = np.concatenate([self.keys, other.keys])
+        kept = np.argsort(keys, kind="stable")[:count]
+        drives, answers = (
+            np.concatenate(pair)[kept]
+            for pair in ((self.drives, other.drives), (self.answers, other.answers))
+        )
+        return _Rows(keys[kept], drives, answers, self.alignment)
+
+    def then(self, layer: PhysicalLayer) -> Array:
+        """Return the features of that time, which the layer was trained by."""
+        return _scaled(layer, self.answers.reshape(-1, self.answers.shape[2]), self.alignment)
 
 
-class Adapter:
-    """Keeps a few training rows with their features, and brings the network back to them.
+@dataclass
+class _Memory:
+    """What is remembered of a layer: rows of before the last look, and those since."""
 
-    `realign` measures the rows anew and fits, layer by layer, a linear map from the features as
-    they are now to those of the time of training: a gain and an offset of each, and on top a ridge
-    regression over all, its strength by cross-validation, which shrinks towards the gains alone.
-    The map is multiplied into the readout, ``h = (f A + c) W + b``, so that any rule's network is
-    mended, without labels. `retrain` then descends from these weights on the same rows.
-
-    Parameters
-    ----------
-    estimator : PhysicalClassifier or PhysicalRegressor
-        Trained, on a device that has not changed since.
-    X : array_like of shape (rows, features)
-        Training rows. Those that are taken are measured now, under ``train``: behind a `Cached`
-        that was there while training this costs nothing.
-    y : array_like of shape (rows,), optional
-        Their targets, for `retrain`.
-    share : float
-        Of the rows that are taken.
-    seed : int
-        Which.
-
-    Attributes
-    ----------
-    rows : ndarray of shape (taken,)
-        Their numbers in X.
-    queries : int
-        Rows driven so far.
-
-    Raises
-    ------
-    ValueError
-        If fewer than 8 rows would be taken, or no layer has a linear readout.
-    """
-
-    def __init__(
-        self,
-        estimator: PhysicalClassifier | PhysicalRegressor,
-        X: ArrayLike,
-        y: ArrayLike | None = None,
-        *,
-        share: float = 0.1,
-        seed: int = 0,
-    ) -> None:
-        check_is_fitted(estimator)
-        number("Adapter", "share", share, 0.0, 1.0, above=True)
-        inputs = np.asarray(X, float)
-        count = whole("Adapter", "rows that are taken", int(share * len(inputs)), 8)
-        self.rows = np.sort(np.random.default_rng(seed).permutation(len(inputs))[:count])
-        self._estimator, self._rule = estimator, estimator.rule_
-        self._layers: list[PhysicalLayer] = estimator.network_.layers
-        if not any("W" in layer.weights for layer in self._layers):
-            raise ValueError(f"Adapter: the rule {self._rule.name!r} has no linear readout to mend")
-        self._inputs = inputs[self.rows]
-        self._targets = None if y is None else self._coded(np.asarray(y)[self.rows])
-        self.queries = 0
-        self._then = self._walk("train", lambda index, layer, features: None)
-        self._now: list[torch.Tensor] = []
-        self._trained = [dict(layer.weights) for layer in self._layers]
+    layer: PhysicalLayer
+    device: Device
+    known: _Rows | None = None
+    recent: _Rows | None = None
 
     @property
-    def can_retrain(self) -> bool:
-        """Whether there are targets, and a rule with gradients of its own."""
-        rule = self._rule
-        closed = isinstance(rule, LocalRule) and type(rule).gradients is LocalRule.gradients
-        return isinstance(rule, LocalRule) and not closed and self._targets is not None
-
-    def realign(self) -> Adaptation:
-        """Measure the rows anew and fit the maps, always from the weights of the training.
-
-        Raises
-        ------
-        DeviceError
-            What the device raises; the network stays as it was.
-        """
-        spent = self.queries
-        agreed: list[tuple[float, float]] = []
-
-        def mend(index: int, layer: PhysicalLayer, now: torch.Tensor) -> None:
-            trained = self._trained[index]
-            layer.weights = dict(trained)
-            if "W" not in trained:
-                return
-            x, y = _flat(now), _flat(self._then[index])
-            agreed.append(_agreement(x, y))
-            A, c = feature_map(x, y)
-            W = trained["W"].double().numpy()
-            layer.weights["W"] = torch.from_numpy((A @ W).astype(np.float32))
-            layer.weights["b"] = trained["b"] + torch.from_numpy((c @ W).astype(np.float32))
-
-        self._now = self._walk("probe", mend)
-        before, after = np.mean(agreed, axis=0)
-        return Adaptation(
-            queries=self.queries - spent, agreement_before=float(before), agreement=float(after)
-        )
-
-    def retrain(self, epochs: int = 20, learning_rate: float = 0.003, pull: float = 0.01) -> None:
-        """Descend the rule's own loss from the realigned weights, on the rows of `realign`.
-
-        ``pull (W - W_now)`` is added to the gradients: few rows must not lead far away. Nothing is
-        driven.
-
-        Raises
-        ------
-        ValueError
-            If `realign` was not called, there are no targets, or the rule has no gradients of its
-            own.
-        """
-        rule, targets = self._rule, self._targets
-        if not self.can_retrain or not isinstance(rule, LocalRule) or targets is None:
-            raise ValueError("Adapter: retraining needs y, and a rule with gradients of its own")
-        if not self._now:
-            raise ValueError("Adapter: realign() comes before retrain()")
-        generator = torch.Generator().manual_seed(0)
-        for layer, features in zip(self._layers, self._now, strict=True):
-            start = {name: layer.weights[name] for name in rule.trained}
-            layer.weights = layer.weights | {k: v.clone() for k, v in start.items()}
-            optimiser = torch.optim.Adam([layer.weights[name] for name in start], lr=learning_rate)
-            for _ in range(epochs):
-                _, gradients = rule.gradients(layer.weights, features, targets, generator)
-                for name, value in start.items():
-                    weight = layer.weights[name]
-                    weight.grad = gradients[name] + pull * (weight - value)
-                optimiser.step()
-
-    def _walk(
-        self, purpose: Purpose, visit: Callable[[int, PhysicalLayer, torch.Tensor], None]
-    ) -> list[torch.Tensor]:
-        """Measure the rows through all layers, each visited before it hands on."""
-        estimator, rule = self._estimator, self._rule
-        kept = [dict(layer.weights) for layer in self._layers]
-        z, found = self._inputs, []
-        with limit_threads(estimator.threads), estimator.opened():
-            ledgers = [device.ledger for device in estimator.network_.devices]
-            before = sum(ledger.total for ledger in ledgers)
-            try:
-                for i, layer in enumerate(self._layers):
-                    features = rule.measure(layer, z, estimator.n_classes_, purpose, first=i == 0)
-                    visit(i, layer, features)
-                    found.append(features)
-                    z = rule.pass_on(layer, features)
-            except BaseException:
-                for layer, weights in zip(self._layers, kept, strict=True):
-                    layer.weights = weights
-                raise
-            finally:
-                self.queries += sum(ledger.total for ledger in ledgers) - before
-        return found
-
-    def _coded(self, y: Array) -> torch.Tensor:
-        classes = getattr(self._estimator, "classes_", None)
-        return torch.from_numpy(y if classes is None else np.searchsorted(classes, y))
+    def rows(self) -> _Rows | None:
+        return self.known or self.recent
 
 
-def _flat(features: torch.Tensor) -> Array:
-    """Return rows of features in double precision, hypotheses below one another."""
-    return features.reshape(-1, features.shape[-1]).double().numpy()
+class Mender:
+    """What can be done for a network whose device has drifted; see `DriftSettings.reactions`.
 
-
-def feature_map(now: Array, then: Array) -> tuple[Array, Array]:
-    """Return A, (n_features, n_features), and c so that ``then ~ now A + c``.
-
-    The other way around, it brings stored training features to what a changed device would answer.
+    While the network is trained, some of the rows that it is trained by are kept with what they
+    were answered, and renewed at each look that finds no drift: with an encoder that is trained,
+    the drives change, and with in-silico training, the answers are those of the model.
 
     Parameters
     ----------
-    now, then : ndarray of shape (rows, n_features)
-        Features of the same drives.
+    rule : Rule
+    session : Session
+        A training that begins.
+    settings : DriftSettings
+    budget : int
+        Queries that all reactions together may spend.
+
+    Attributes
+    ----------
+    left : int
+        Queries of the budget that are not spent.
+    agreement : float
+        R2 of the features after the last refit, held out, against those of the training; the
+        lowest one of the layers.
     """
-    centre, target = now.mean(axis=0), then.mean(axis=0)
-    power = np.sum((now - centre) ** 2, axis=0)
-    shared = np.sum((now - centre) * (then - target), axis=0)
-    gain = np.divide(shared, power, out=np.ones_like(power), where=power > 0)
-    rest, offset, *_ = ridge(now, then - now * gain)
-    return np.diag(gain) + rest, offset
+
+    def __init__(self, rule: Rule, session: Session, settings: DriftSettings, budget: int) -> None:
+        self._rule, self._session, self._settings = rule, session, settings
+        self.left, self.agreement = budget, float("nan")
+        self._rng = np.random.default_rng(session.generator.initial_seed() % 2**32)
+        rows = len(session.rows.inputs) * rule.views(session.rows.n_classes, True)
+        self._count = settings.kept(rows)
+        self._memories = [_Memory(layer, layer.device) for layer in session.network.layers]
+        self._alignments: dict[int, tuple[torch.Tensor, torch.Tensor] | None] = {}
+        self._trained_by: tuple[int, Array, torch.Tensor] | None = None
+        for layer in session.network.layers:
+            layer.seen = self._see
+
+    def _see(self, layer: PhysicalLayer, drives: Array, answers: Array) -> None:
+        """Keep some of the rows."""
+        masks, memory = layer.encoder.masks, self._memories[layer.index]
+        parts = (a.reshape(-1, masks, a.shape[1]) for a in (drives, answers))
+        new = _Rows(self._rng.random(len(drives) // masks), *parts, layer.alignment)
+        old = memory.recent or _Rows(new.keys[:0], new.drives[:0], new.answers[:0], layer.alignment)
+        memory.recent = old.joined(new, self._count)
+
+    def measured(self, index: int, inputs: Array, features: torch.Tensor) -> None:
+        """Take note of what the layer in training is trained by; see `Watch.measured`."""
+        self._trained_by = index, inputs, features
+
+    def trust(self, device: Device) -> None:
+        """Take the rows of the time since the last look for good."""
+        for one in self._memories:
+            if one.device is device and one.recent is not None:
+                one.known, one.recent = one.recent, None
+
+    # -- reactions -----------------------------------------------------------------------------
+
+    def refit(self, device: Device) -> bool | None:
+        """Measure kept rows and fit what stands behind the device to what it answers now.
+
+        Layer by layer, the features of now are mapped to those of the training by `feature_map`:
+        no labels are needed, and stored answers, weights and whatever else was learned stay true.
+
+        Returns
+        -------
+        bool or None
+            Whether that is enough; None if the budget does not pay for it.
+        """
+        kept = [(m, m.rows) for m in self._memories if m.device is device and m.rows]
+        if not kept or not self._pay(sum(rows.drives[..., 0].size for _, rows in kept)):
+            return None
+        found = []
+        for memory, rows in kept:
+            layer = memory.layer
+            with row_context(layer=layer.index):
+                drives = rows.drives.reshape(-1, rows.drives.shape[2])
+                answers = device.measure(drives, purpose="train")
+            now, then = _scaled(layer, answers), rows.then(layer)
+            before, after = agreement(now, then)
+            # Where nothing can be learned from the rows, the features stay as they come.
+            self._alignments[layer.index] = None
+            if after > before:
+                A, c = (torch.from_numpy(part).float() for part in feature_map(now, then))
+                self._alignments[layer.index] = A, c
+            memory.known, memory.recent = rows, None
+            found.append(max(before, after))
+            n, m = sorted(now.shape)
+            self._session.tally.add(2 * (n * n * m + 10 * n**3))
+        self.agreement = min(found)
+        self.align()
+        return self.agreement >= self._settings.enough
+
+    def retrain(self, device: Device) -> bool | None:
+        """Measure the training rows of the last layer anew and train it on, from where it is.
+
+        The layers before it must have been mended by a refit: their features are its inputs.
+        """
+        rule, session = self._rule, self._session
+        if self._trained_by is None or not isinstance(rule, LocalRule):
+            return None
+        index, inputs, features = self._trained_by
+        memory, layer = self._memories[index], session.network.layers[index]
+        if any(one.device is device for one in self._memories[:index]):
+            if not self.agreement >= self._settings.enough:
+                return False
+        if memory.device is not device or not self._pay(len(inputs) * layer.encoder.masks):
+            return None
+        self._alignments[index] = layer.alignment = None
+        memory.known = memory.recent = None
+        n = session.rows.n_classes
+        # In place: the schedule that goes on has these features, too.
+        features[...] = rule.measure(layer, inputs, n, "train", first=index == 0)
+        if layer.weights and type(rule).gradients is LocalRule.gradients:
+            rule.fit_layer(session, index, features, lambda: {})
+        elif layer.weights:
+            brief = replace(session.settings, epochs=self._settings.epochs)
+            briefly = replace(session, settings=brief)
+            descent = Descent(rule, briefly, layer)
+            for epoch in range(brief.epochs):
+                for batch in batches(briefly):
+                    descent.step(epoch, features[batch], session.rows.targets[batch])
+        session.watch.changes += 1
+        return True
+
+    def recalibrate(self, device: Device, watch: DriftWatch) -> bool | None:
+        """Measure the calibrations around the device anew; enough if the probes are as before."""
+        if not self._pay(recalibrating(device)):
+            return None
+        for one in calibrated(device):
+            recalibrate(one, self._settings.calibrations)
+        for one in self._memories:
+            if one.device is device:
+                self._alignments[one.layer.index] = one.recent = None
+        self.align()
+        return not watch.look().drifted
+
+    def reaction(self, name: str, device: Device, watch: DriftWatch) -> Any:
+        """Return the reaction of that name, as `DriftGuard` takes it."""
+
+        def react(report: DriftReport) -> bool | None:
+            if name == "recalibrate":
+                return self.recalibrate(device, watch)
+            return self.refit(device) if name == "refit" else self.retrain(device)
+
+        return None if name == "stop" else react
+
+    # -- what they share -----------------------------------------------------------------------
+
+    def align(self) -> None:
+        """Hand the maps to the layers, where the device is in its place."""
+        for one in self._memories:
+            if one.layer.device is one.device and one.layer.index in self._alignments:
+                one.layer.alignment = self._alignments[one.layer.index]
+
+    def close(self) -> None:
+        """Look on no longer."""
+        for layer in self._session.network.layers:
+            layer.seen = None
+
+    def _pay(self, queries: int) -> bool:
+        """Return whether so many queries, and a new start of the probes, are in the budget."""
+        queries += self._settings.probes * self._settings.repeats
+        if queries > self.left:
+            return False
+        self.left -= queries
+        return True
 
 
-def _agreement(now: Array, then: Array) -> tuple[float, float]:
-    """Return the R2 of the features as they are, and mapped by a fit to three of four rows."""
-    judged = np.arange(len(now)) % 4 == 3
-    A, c = feature_map(now[~judged], then[~judged])
-    truth = then[judged]
-    return held_out_r2(truth, now[judged])[0], held_out_r2(truth, now[judged] @ A + c)[0]
+def _scaled(
+    layer: PhysicalLayer,
+    answers: Array,
+    alignment: tuple[torch.Tensor, torch.Tensor] | None = None,
+) -> Array:
+    """Return answers in the scaling of the layer's features, in double precision."""
+    columns = np.concatenate(layer.columns(answers), axis=1).astype(float)
+    n = columns.shape[1]
+    found: Array = (columns - layer.mean_[:n]) * layer.scale_[:n]
+    if alignment is None:
+        return found
+    A, c = (part.numpy() for part in alignment)
+    return found @ A + c

@@ -65,6 +65,8 @@ def hoyer(activity: ArrayLike) -> Array:
     """
     a = np.abs(np.asarray(activity, float))
     root = np.sqrt(a.shape[1])
+    top = a.max(axis=1, keepdims=True)
+    a = np.divide(a, top, out=a, where=top > 0)  # squares of the smallest numbers would vanish
     length = np.sqrt((a**2).sum(axis=1))
     ratio = np.divide(a.sum(axis=1), length, out=np.full(len(a), root), where=length > 0)
     return (root - ratio) / (root - 1)

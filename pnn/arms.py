@@ -17,6 +17,7 @@ from pnn.build import Estimator, make_estimator
 from pnn.config import Config
 from pnn.controls import LAGS, fit_linear, lagged, stand_in
 from pnn.data import Dataset, led_in, split, split_rows
+from pnn.drift_report import told_reaction
 from pnn.energy import EnergyMeter
 from pnn.layer import PhysicalNetwork
 from pnn.result import Arm, SeedResult
@@ -35,7 +36,6 @@ Opened = Callable[[list[Device]], None]
 
 # Share of an arm's progress that measuring its training rows takes, for the display.
 _MEASURING = 0.3
-_FLUSH_SECONDS = 0.5
 
 
 def run_seed(
@@ -52,7 +52,9 @@ def run_seed(
         raise
     record.finish()
     told = record.attributes
-    return SeedResult(record.seed, record.arms(), told["ledger"], told["seconds"])
+    return SeedResult(
+        record.seed, record.arms(), told["ledger"], told["seconds"], drift=record.looks()
+    )
 
 
 def is_recorded(config: Config, device: Device) -> bool:
@@ -100,7 +102,10 @@ def _run_controls(
         else:
             stand_ins = [stand_in(name, layer, seed + i) for i, layer in enumerate(layers)]
             estimator.set_params(device=stand_ins if len(stand_ins) > 1 else stand_ins[0])
+            estimator.set_params(drift=None)  # a stand-in does not drift
             estimator.set_params(train=_parts(estimator, _network(estimator, dataset, seed)))
+            rule = estimator.make_rule().on_stand_ins()
+            estimator.set_params(rule=rule, rule_options=None)
             arm = _run_arm(estimator, dataset, train, test, watch, energy=config.run.energy)
         record.finish_arm(name, arm, time.perf_counter() - began)
 
@@ -185,11 +190,12 @@ class _ArmWatch(Watch):
 
     def __init__(self, progress: Progress, seed: int, arm: str) -> None:
         self._progress, self._seed, self._arm = progress, seed, arm
+        self._said = ""  # of the drift, behind everything else
 
     def progress(self, what: str, done: int, total: int) -> None:
         share = done / total
         share = share * _MEASURING if what.startswith("measure") else 1 - (1 - share) * _MEASURING
-        self._progress(self._seed, self._arm, share, f"{what} {done}/{total}")
+        self._progress(self._seed, self._arm, share, f"{what} {done}/{total}{self._said}")
 
 
 class _DeviceWatch(_ArmWatch):
@@ -197,7 +203,6 @@ class _DeviceWatch(_ArmWatch):
 
     def __init__(self, progress: Progress, record: SeedRecord) -> None:
         super().__init__(progress, record.seed, "device")
-        self._flushed = time.monotonic()
         self.record = record
 
     def begin(self, estimator: Estimator, devices: list[Device]) -> None:
@@ -208,18 +213,17 @@ class _DeviceWatch(_ArmWatch):
         self._before = {key: spent[key] for key in parts if key in spent}
         self.record.begin()
 
-    def progress(self, what: str, done: int, total: int) -> None:
-        super().progress(what, done, total)
-        # While nothing is measured, nobody else brings the last rows to the disk.
-        if time.monotonic() - self._flushed > _FLUSH_SECONDS:
-            self.record.group.flush()
-            self._flushed = time.monotonic()
-
     def epoch(self, **metrics: Any) -> None:
         self.record.look(metrics, self.ledger())
 
     def checkpoint(self) -> None:
         self.record.learned(self._estimator.state())
+
+    def drift(self, **look: Any) -> None:
+        self.record.looked(look)
+        if look["drifted"]:
+            change = 100 * look["relative_change"]
+            self._said = f"; drifted by {change:.2g} %, {told_reaction(look)}"
 
     def ledger(self) -> dict[str, Any]:
         """Return what was spent so far."""

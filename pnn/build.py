@@ -37,6 +37,7 @@ def make_estimator(
         threads=config.run.threads,
         random_state=seed,
         washout=washout,
+        drift=config.drift.settings(),
         **network,
         **config.training.model_dump(),
     )

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 __all__ = [
     "Config",
@@ -66,8 +66,10 @@ class NetworkTable(Table):
     )
     masks: int = Field(1, ge=1, description="Fixed random masks, and queries, per sample.")
     label_scale: float = Field(1.0, gt=0, le=1, description="Height of the label channels.")
-    adapter: Literal["auto", "pad", "project"] = Field(
-        "auto", description="How channels become device inputs."
+    adapter: Literal["auto", "pad", "project", "convolve"] = Field(
+        "auto",
+        description="How channels become device inputs: as they are, by a random projection, or by "
+        "random 3 x 3 filters over a square image.",
     )
     skip: bool = Field(False, description="Whether the digital input goes around the device.")
 
@@ -105,6 +107,58 @@ class TrainingTable(Table):
         description="What is trained: `encoder` (before the device), `readout` (after it), "
         "`parameters` (inside it); empty for what the rule trains by itself.",
     )
+
+
+class DriftTable(Table):
+    """Whether the device is watched for drift while a network trains, and what is done about it.
+
+    The table is off unless `every_epochs` or `every_queries` is above 0; see
+    [drift.md](drift.md).
+    """
+
+    every_epochs: int = Field(0, ge=0, description="Epochs from one look to the next; 0: none.")
+    every_queries: int = Field(
+        0, ge=0, description="Queries of a device from one look to the next; 0: none."
+    )
+    probes: int = Field(8, ge=1, description="Drives that are measured at each look.")
+    repeats: int = Field(
+        3, ge=2, description="Measurements of each probe at the start and after a reaction."
+    )
+    repeatability: float | str | None = Field(
+        None,
+        description="Standard deviation of one answer, or a calibration file (noise or "
+        "consistency) that knows it; none: from the repeats.",
+    )
+    tolerance: float = Field(
+        0.01, ge=0, description="Relative change that is no reason to act, however sure."
+    )
+    sigmas: float = Field(5.0, ge=0, description="How sure a report is, in standard deviations.")
+    reactions: tuple[Literal["refit", "retrain", "recalibrate", "stop"], ...] = Field(
+        ("refit",), description="What is done, in this order, until one is enough."
+    )
+    share: float = Field(
+        0.05, gt=0, le=1, description="Of the training rows, what a refit measures anew."
+    )
+    enough: float = Field(
+        0.5, ge=-1, le=1, description="R2 of refitted features that is enough for a refit."
+    )
+    epochs: int = Field(10, ge=1, description="Epochs of a retraining.")
+    budget: float = Field(
+        0.5,
+        ge=0,
+        description="Queries of all reactions together, as a share of the training queries.",
+    )
+    calibrations: str = Field("calibrations", description="Folder for recalibrations.")
+
+    @model_validator(mode="after")
+    def _scheduled(self) -> DriftTable:
+        if self.model_fields_set and not (self.every_epochs or self.every_queries):
+            raise ValueError("say every_epochs or every_queries, from one look to the next")
+        return self
+
+    def settings(self) -> dict[str, Any] | None:
+        """Return what an estimator's `drift` is; None where the table is off."""
+        return self.model_dump() if self.every_epochs or self.every_queries else None
 
 
 class RunTable(Table):
@@ -147,6 +201,7 @@ class Config(Table):
     network: NetworkTable = NetworkTable()
     rule: RuleTable = RuleTable()
     training: TrainingTable = TrainingTable()
+    drift: DriftTable = DriftTable()
     run: RunTable = RunTable()
 
     @field_validator("data", mode="before")

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices import DeviceSpec
+from pnn.convolution import local_filters
 
 __all__ = [
     "ENCODERS",
@@ -57,11 +58,12 @@ class Encoder:
         Rows, hence queries, per sample.
     label_scale : float
         Height of the label channels, as a share of the unit interval.
-    adapter : {"auto", "pad", "project"}
-        How channels become inputs: unused inputs rest at 0, or a random projection; ``auto``
-        pads where there is room.
+    adapter : {"auto", "pad", "project", "convolve"}
+        How channels become inputs: unused inputs rest at 0, a random projection, or random
+        filters of 3 x 3 pixels all over a square image (labels are projected); ``auto`` pads
+        where there is room, and projects where there is none.
     seed : int
-        Seed of the masks and of the projection.
+        Seed of the masks, of the projection and of the filters.
 
     Attributes
     ----------
@@ -79,13 +81,13 @@ class Encoder:
         scaling: Literal["feature", "global", "sigma"] = "feature",
         masks: int = 1,
         label_scale: float = 1.0,
-        adapter: Literal["auto", "pad", "project"] = "auto",
+        adapter: Literal["auto", "pad", "project", "convolve"] = "auto",
         seed: int = 0,
     ) -> None:
         if scaling not in ("feature", "global", "sigma"):
             raise ValueError(f"scaling={scaling!r} is not one of feature, global, sigma")
-        if adapter not in ("auto", "pad", "project"):
-            raise ValueError(f"adapter={adapter!r} is not one of auto, pad, project")
+        if adapter not in ("auto", "pad", "project", "convolve"):
+            raise ValueError(f"adapter={adapter!r} is not one of auto, pad, project, convolve")
         if masks < 1:
             raise ValueError(f"masks={masks!r} must be at least 1")
         if not 0 < label_scale <= 1:
@@ -209,10 +211,14 @@ class Encoder:
                 f"({n - self.n_labels} features and {self.n_labels} labels); use adapter='project' "
                 "or a device with more inputs"
             )
-        if self.adapter != "project" and n <= n_inputs:
+        if self.adapter in ("auto", "pad") and n <= n_inputs:
             self.adapter_ = "as they are" if n == n_inputs else f"padded {n} -> {n_inputs}"
             return
         self._projection = rng.standard_normal((n, n_inputs)) / np.sqrt(n)
+        self.adapter_ = f"projected at random {n} -> {n_inputs}"
+        if self.adapter == "convolve":
+            filters, self.adapter_ = local_filters(n - self.n_labels, n_inputs, rng)
+            self._projection[: len(filters)] = filters
         self._middle = channels.mean(axis=0)
         if self.n_labels:  # the mean over hypotheses, none of which is in `channels`
             self._middle[-self.n_labels :] = self.label_scale / self.n_labels
@@ -222,11 +228,11 @@ class Encoder:
             spread[-self.n_labels :] = self.label_scale**2 * share * (1 - share)
         reach = SIGMAS * np.sqrt(spread @ self._projection**2)
         self._reach = np.where(reach > 0, reach, 1.0)
-        self.adapter_ = f"projected at random {n} -> {n_inputs}"
         if n > n_inputs:
             warnings.warn(
                 f"{n} channels ({n - self.n_labels} features and {self.n_labels} labels) are "
-                f"projected onto the {n_inputs} inputs of {self.spec.name}: information is lost",
+                f"{self.adapter_.partition(' ')[0]} onto the {n_inputs} inputs of "
+                f"{self.spec.name}: information is lost",
                 WidthWarning,
                 stacklevel=4,
             )
@@ -322,7 +328,7 @@ class BitsEncoder(Encoder):
         return A, c
 
     def _levels(self, n_channels: int) -> int:
-        return max(1, self.spec.n_inputs // n_channels) if self.adapter != "project" else 1
+        return max(1, self.spec.n_inputs // n_channels) if self.adapter in ("auto", "pad") else 1
 
     def _adapt(self, channels: Array) -> Array:
         if self._projection is not None:

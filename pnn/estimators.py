@@ -18,6 +18,8 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 
 from devices import Device, Purpose, build_device
 from pnn.data.split import split_rows
+from pnn.drift_guard import Guarding
+from pnn.drift_settings import DriftSettings
 from pnn.layer import PhysicalLayer, PhysicalNetwork
 from pnn.rules import RULES, Rule, make_rule
 from pnn.training import Rows, Session, Training, Watch, limit_threads
@@ -63,7 +65,7 @@ class _PhysicalEstimator(BaseEstimator):
         scaling: Literal["feature", "global", "sigma"] = "feature",
         masks: int = 1,
         label_scale: float = 1.0,
-        adapter: Literal["auto", "pad", "project"] = "auto",
+        adapter: Literal["auto", "pad", "project", "convolve"] = "auto",
         skip: bool = False,
         rule_options: Mapping[str, Any] | None = None,
         epochs: int = 40,
@@ -76,6 +78,7 @@ class _PhysicalEstimator(BaseEstimator):
         patience: int = 5,
         train: Sequence[str] = (),
         washout: int | None = None,
+        drift: DriftSettings | Mapping[str, Any] | None = None,
         threads: int | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -100,6 +103,7 @@ class _PhysicalEstimator(BaseEstimator):
         self.patience = patience
         self.train = train
         self.washout = washout
+        self.drift = drift
         self.threads = threads
         self.random_state = random_state
 
@@ -211,15 +215,27 @@ class _PhysicalEstimator(BaseEstimator):
     def _learn(self, rows: Rows, watch: Watch | None) -> Self:
         """Train the network by these rows; one that is trained already goes on from there."""
         self.n_train_, self.n_validation_ = len(rows.inputs), len(rows.validation_inputs)
+        looking_on: Watch = _Historian(self.history_, watch or Watch())
+        drift = DriftSettings.of(self.drift)
+        if drift is not None:
+            self.guard_ = looking_on = Guarding(drift, looking_on)
+            self.drift_ = self.guard_.looks
         session = Session(
             self.network_,
             rows,
             self.settings(),
             torch.Generator().manual_seed(self.seed_),
-            _Historian(self.history_, watch or Watch()),
+            looking_on,
         )
+        if drift is not None:
+            drift.check(self.rule_, self.network_, session.settings)
+            self.rule_.check(self.network_, session.settings, rows.n_classes)
         with limit_threads(self.threads), self.opened():
+            if drift is not None:
+                self.guard_.begin(self.rule_, session)
             self.rule_.train(session)
+            if drift is not None:
+                self.guard_.end()
         self.multiply_adds_ += session.tally.multiply_adds
         return self
 
@@ -268,6 +284,7 @@ class _PhysicalEstimator(BaseEstimator):
             self.rule_.multiply_adds(layer.n_features, layer.width, self.n_classes_)
             + rows * layer.encoder.masks * getattr(layer.device, "multiply_adds", 0)
             + rows * layer.encoder.multiply_adds
+            + (rows * len(layer.alignment[1]) ** 2 if layer.alignment else 0)
             for layer in self.network_.layers
         )
 
@@ -324,6 +341,9 @@ class PhysicalClassifier(ClassifierMixin, _PhysicalEstimator):
         See `pnn.training.Training`.
     validation : float
         Share of the training rows that early stopping looks at; none below 50 rows.
+    drift : DriftSettings or mapping, optional
+        Watch the device for drift and react, see `pnn.drift_settings.DriftSettings`, as in
+        ``{"every_epochs": 4}``. None: the device is not watched.
     threads : int or None
         Threads of torch and BLAS; None leaves them as they are. The same seed gives the same
         bits for the same number of threads.
@@ -338,6 +358,10 @@ class PhysicalClassifier(ClassifierMixin, _PhysicalEstimator):
         The labels.
     history_ : list of dict
         Metrics at each look at the validation rows.
+    drift_ : list of dict
+        With `drift`: the looks at the probe drives, see `pnn.drift_guard.Guarding`.
+    guard_ : Guarding
+        With `drift`: its `look` looks again while the trained network is in use.
     multiply_adds_ : int
         Digital multiply-adds of training.
 
@@ -471,3 +495,9 @@ class _Historian(Watch):
 
     def checkpoint(self) -> None:
         self.inner.checkpoint()
+
+    def measured(self, index: int, inputs: NDArray[np.float64], features: torch.Tensor) -> None:
+        self.inner.measured(index, inputs, features)
+
+    def drift(self, **look: Any) -> None:
+        self.inner.drift(**look)

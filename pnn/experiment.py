@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from devices import Device
 from devices.hdf5 import RecordFile
+from devices.provenance import provenance
 from pnn.arms import Progress, run_seed
 from pnn.build import make_estimator
 from pnn.config import Config
 from pnn.data import Dataset, led_in, load, split
-from pnn.provenance import provenance
+from pnn.drift_guard import DriftStop
+from pnn.drift_settings import DriftSettings
 from pnn.report import summary
 from pnn.result import Plan, Result
 from pnn.resume_check import DifferentError, agree, standing
@@ -25,7 +27,7 @@ from pnn.run_path import default_path
 from pnn.run_record import RunRecord
 from pnn.training import limit_threads
 
-__all__ = ["Progress", "load_data", "plan", "resume", "run", "with_enough_seeds"]
+__all__ = ["Progress", "check_resume", "load_data", "plan", "resume", "run", "with_enough_seeds"]
 
 Array = NDArray[Any]
 
@@ -84,6 +86,9 @@ def _planned(config: Config, dataset: Dataset) -> tuple[Plan, list[Device]]:
         warnings.simplefilter("always")
         network = estimator.build(dataset.X.shape[1], n_classes, seed)
         rule.check(network, settings, n_classes)
+        drift = DriftSettings.of(estimator.drift)
+        if drift is not None:
+            drift.check(rule, network, settings)
         network.layers[0].fit_encoder(dataset.X[train], n_classes if rule.hypotheses else 0)
     groups = None if dataset.groups is None else dataset.groups[train]
     held_out = estimator.validation_rows(dataset.y[train], groups, seed)[1]
@@ -100,6 +105,11 @@ def _planned(config: Config, dataset: Dataset) -> tuple[Plan, list[Device]]:
         n_test=len(led_in(dataset, test)),
         n_classes=n_classes,
     )
+    notes = list(dict.fromkeys(str(w.message) for w in caught))
+    if drift is not None:
+        watching = drift.queries(network, settings, queries)
+        queries = {p: queries.get(p, 0) + watching.get(p, 0) for p in {**queries, **watching}}
+        notes.append(f"{watching['train']} of the train queries are for reactions to drift")
     queries["total"] = sum(queries.values())
     pace = [device.spec.seconds_per_query for device in network.devices]
     seconds = max(pace) * queries["total"] * config.run.seeds if min(pace) > 0 else None
@@ -118,7 +128,7 @@ def _planned(config: Config, dataset: Dataset) -> tuple[Plan, list[Device]]:
             type(layer.encoder).__name__ + (f", {layer.encoder.adapter_}" if i == 0 else "")
             for i, layer in enumerate(network.layers)
         ],
-        notes=list(dict.fromkeys(str(w.message) for w in caught)),
+        notes=notes,
         joules=joules,
     )
     return intended, network.devices
@@ -138,9 +148,8 @@ def run(config: Config, dataset: Dataset, progress: Progress = lambda *_: None) 
     """
     intended, devices = _planned(config, dataset)
     path = Path(config.run.out or default_path(config.name))
-    origin = provenance()
-    with RecordFile(path, kind="train", **origin) as file:
-        stands = standing(origin, devices)
+    with RecordFile(path, kind="train") as file:
+        stands = standing(provenance(), devices)
         record = RunRecord.lay_out(file, config, dataset, intended, devices, stands)
         return _go_on(config, dataset, intended, record, progress)
 
@@ -174,6 +183,22 @@ def resume(
     RunFileError
         If the file is no run, or was broken off before its seeds were laid out.
     """
+    config, intended, now, accepted = _stands(path, dataset, accept=accept)
+    with RecordFile.reopen(path, kind="train") as file:
+        record = RunRecord(file, config, accept=accept)
+        record.stand_on(now, accepted)
+        return _go_on(config, dataset, intended, record, progress)
+
+
+def check_resume(path: str | Path, dataset: Dataset, *, accept: bool = False) -> None:
+    """Check whatever `resume` checks, and touch nothing; it raises the same errors."""
+    _stands(path, dataset, accept=accept)
+
+
+def _stands(
+    path: str | Path, dataset: Dataset, *, accept: bool
+) -> tuple[Config, Plan, dict[str, Any], list[str]]:
+    """Return configuration and plan, what the run stands on now, and in what that differs."""
     config, told = config_of(path), read_attributes(path)
     if "standing" not in told:
         raise RunFileError(
@@ -186,12 +211,14 @@ def resume(
             f"{told['dataset_digest']}; begin a new run"
         )
     intended, devices = _planned(config, dataset)
+    if "recalibrate" in config.drift.reactions and not all(d.reproducible for d in devices):
+        raise RunFileError(
+            f"{path} recalibrates its device when it drifts, and what that measured is not in the "
+            "record of the rows: such a run cannot be gone on with; begin a new run"
+        )
     now = standing(provenance(), devices)
     accepted = agree(str(path), told["standing"], now, accept=accept)
-    with RecordFile.reopen(path, kind="train") as file:
-        record = RunRecord(file, config, accept=accept)
-        record.stand_on(now, accepted)
-        return _go_on(config, dataset, intended, record, progress)
+    return config, intended, now, accepted
 
 
 def _go_on(
@@ -207,6 +234,8 @@ def _go_on(
         seconds = sum(result.seconds for result in results)
         result = Result(config, dataset, intended, results, seconds, record.path)
         record.finish(summary(result))
+    except DriftStop:
+        raise  # the rows so far are of a device that was another one
     except BaseException as error:
         error.add_note(f"go on with: pnn train --resume {shlex.quote(str(record.path))}")
         raise

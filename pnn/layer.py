@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from calibration import AffineMap
-from devices import Device, Programmable, Purpose, programmable_of
+from devices import Device, Programmable, Purpose, programmable_of, row_context
 from pnn.encoders import Encoder, make_encoder
 
 __all__ = ["PhysicalLayer", "PhysicalNetwork"]
@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 Weights = dict[str, torch.Tensor]
 Progress = Callable[[int, int], None]
 Tap = Callable[[Array, NDArray[Any]], None]
+#: Is given a layer, the drives of training rows, and their answers.
+Seen = Callable[["PhysicalLayer", Array, NDArray[Any]], None]
 
 #: Samples per call of the device, so that answers do not pile up in double precision.
 CHUNK = 2048
@@ -62,6 +64,14 @@ class PhysicalLayer:
         The first training answers, for the control ``shuffled``.
     tap : callable or None
         Is shown the drives and answers of training rows, such as for fitting a twin.
+    seen : callable or None
+        Is shown the same and the layer, such as for mending it after drift.
+    alignment : (torch.Tensor, torch.Tensor) or None
+        A, (n, n), and c, (n,): features of a device that has drifted, ``f A + c``, are as they
+        were when the weights were learned. It stands for what changed in the device, and does not
+        go back with the weights.
+    index : int
+        Place in the network, from 0; rows are recorded with it.
     """
 
     def __init__(
@@ -85,6 +95,9 @@ class PhysicalLayer:
         self.affine = AffineMap(device.spec.n_inputs, device.spec.n_outputs)
         self.sample = np.empty((0, device.spec.n_outputs), device.spec.output_dtype)
         self.tap: Tap | None = None
+        self.seen: Seen | None = None
+        self.alignment: tuple[torch.Tensor, torch.Tensor] | None = None
+        self.index = 0
 
     def untrained(self) -> PhysicalLayer:
         """Return a layer like this one that has learned nothing, around the same device."""
@@ -95,9 +108,13 @@ class PhysicalLayer:
     @property
     def n_features(self) -> int:
         """Width of what the readout sees."""
+        return self.n_measured + self._n_skipped
+
+    @property
+    def n_measured(self) -> int:
+        """How many of the features are measured, and do not skip the device; the first ones."""
         answers = self.device.spec.n_outputs * self.encoder.masks
-        answers *= 2 if self.device.spec.is_complex else 1
-        return answers + self._n_skipped
+        return answers * (2 if self.device.spec.is_complex else 1)
 
     @property
     def _n_skipped(self) -> int:
@@ -126,14 +143,17 @@ class PhysicalLayer:
             hypotheses = None if labels is None else labels[part]
             drives = self.encoder.encode(inputs[part], hypotheses)
             answers = self.ask(drives, purpose)
-            blocks = [answers.reshape(part.stop - start, -1)]
-            if np.iscomplexobj(answers):
-                blocks = [blocks[0].real, blocks[0].imag]
+            blocks = self.columns(answers)
             if self.skip:
                 blocks.append(self.encoder.channels(inputs[part], hypotheses))
             np.concatenate(blocks, axis=1, out=features[part], casting="same_kind")
             progress(part.stop, len(inputs))
         return features
+
+    def columns(self, answers: NDArray[Any]) -> list[NDArray[Any]]:
+        """Return answers, those of all masks, as blocks of real columns, each a row per input."""
+        whole = answers.reshape(len(answers) // self.encoder.masks, -1)
+        return [whole.real, whole.imag] if np.iscomplexobj(whole) else [whole]
 
     def ask(self, drives: Array, purpose: Purpose) -> NDArray[Any]:
         """Drive legal rows, (rows, n_inputs), and return their answers, (rows, n_outputs).
@@ -141,13 +161,16 @@ class PhysicalLayer:
         Training rows are looked at by the way, which costs no queries: they go into `affine` and
         `sample`, which controls need, and to the `tap`.
         """
-        answers = self.device.measure(drives, purpose=purpose)
+        with row_context(layer=self.index):
+            answers = self.device.measure(drives, purpose=purpose)
         if purpose == "train":
             self.affine.update(drives, answers)
             if not len(self.sample):
                 self.sample = answers[:SAMPLE].copy()
             if self.tap is not None:
                 self.tap(drives, answers)
+            if self.seen is not None:
+                self.seen(self, drives, answers)
         return answers
 
     def fit_scaling(self, features: NDArray[np.float32]) -> Self:
@@ -164,10 +187,17 @@ class PhysicalLayer:
         return self
 
     def scaled(self, features: NDArray[np.float32]) -> torch.Tensor:
-        """Standardise raw features in place and return them as a tensor."""
+        """Standardise raw features in place and return them as a tensor, aligned."""
         features -= self.mean_
         features *= self.scale_
-        return torch.from_numpy(features)
+        return self.aligned(torch.from_numpy(features))
+
+    def aligned(self, features: torch.Tensor) -> torch.Tensor:
+        """Return scaled features as they were before the device drifted; what skips it stays."""
+        if self.alignment is None:
+            return features
+        A, c = self.alignment
+        return torch.cat([features[:, : len(c)] @ A + c, features[:, len(c) :]], dim=1)
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return a copy of what training changes, as arrays with names like ``weights.W``."""
@@ -205,12 +235,18 @@ class PhysicalLayer:
     def state(self) -> dict[str, NDArray[Any]]:
         """Return everything learned, as arrays with names like ``encoder.low``."""
         arrays = {f"encoder.{key}": value for key, value in self.encoder.state().items()}
+        if self.alignment is not None:
+            A, c = self.alignment
+            arrays |= {"alignment.A": A.numpy(), "alignment.c": c.numpy()}
         return arrays | {"mean": self.mean_, "scale": self.scale_} | self.snapshot()
 
     def restore(self, state: dict[str, NDArray[Any]], n_labels: int) -> Self:
         """Take over what `state` returned."""
         self.encoder.restore(_under(state, "encoder"), self.device.spec, n_labels)
         self.mean_, self.scale_ = state["mean"], state["scale"]
+        if "alignment.A" in state:
+            A, c = (torch.from_numpy(state[f"alignment.{name}"]) for name in "Ac")
+            self.alignment = A, c
         self.go_back(state)
         return self
 
@@ -228,6 +264,8 @@ class PhysicalNetwork:
         if not layers:
             raise ValueError("a network needs at least one layer")
         self.layers = list(layers)
+        for i, layer in enumerate(self.layers):
+            layer.index = i
 
     @property
     def devices(self) -> list[Device]:

@@ -74,7 +74,7 @@ def features_of(layer: PhysicalLayer, answers: torch.Tensor, inputs: torch.Tenso
         blocks.append(_channels(layer.encoder, inputs))
     raw = torch.cat([block.float() for block in blocks], dim=1)
     mean, scale = torch.from_numpy(layer.mean_), torch.from_numpy(layer.scale_)
-    return (raw - mean) * scale
+    return layer.aligned((raw - mean) * scale)
 
 
 def vjp_of(

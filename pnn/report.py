@@ -13,6 +13,7 @@ from scipy.stats import t as student
 
 from devices import PURPOSES
 from pnn.controls import CONTROLS, SANITY
+from pnn.drift_report import drift_lines, drift_summary
 from pnn.result import Plan, Result
 
 __all__ = [
@@ -188,6 +189,7 @@ def summary(result: Result) -> dict[str, Any]:
             "digital inference": _known(seed.arms["device"].inference_joules for seed in seeds),
         },
         "retries": sum(seed.ledger["retries"] for seed in seeds),
+        **drift_summary(result),
         "run": str(result.path),
     }
 
@@ -263,6 +265,7 @@ def result_text(content: dict[str, Any]) -> str:
         f"time     {duration(content['seconds'])}, of which {duration(content['device_seconds'])}"
         " in the device",
         *_energy_line(content.get("energy", {})),
+        *drift_lines(content.get("drift")),
         f"file     {content['run']}",
     ]
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,8 @@ class SeedResult:
     arms: dict[str, Arm]
     ledger: dict[str, Any]
     seconds: float
+    #: Looks at the probe drives, as `pnn.seed_record.SeedRecord.looks` has them.
+    drift: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,9 @@ class RunRecord:
         for seed in range(config.run.seed, config.run.seed + config.run.seeds):
             group = file.group(f"seed_{seed}")
             train, test = split(dataset, seed, config.run.test)
-            SeedRecord.lay_out(group, seed, train, test, ("device", *config.run.controls))
+            arms = ("device", *config.run.controls)
+            is_watched = config.drift.settings() is not None
+            SeedRecord.lay_out(group, seed, train, test, arms, drift=is_watched)
             for i, device in enumerate(devices):
                 if is_recorded(config, device):
                     lay_out_rows(device, group.group(f"measurements_{i}"))

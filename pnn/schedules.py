@@ -7,7 +7,7 @@ measured afresh at every look, since a stored answer would freeze one draw of th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from devices import row_context
 from pnn.layer import PhysicalLayer, Weights
-from pnn.training import Session, Training
+from pnn.training import Session, Training, Watch
 
 if TYPE_CHECKING:
     from pnn.rules.local import LocalRule
@@ -33,6 +34,7 @@ __all__ = [
     "is_check",
     "joint",
     "layerwise",
+    "passes",
 ]
 
 #: Measures the validation rows and returns the metrics on them; none without such rows.
@@ -52,6 +54,7 @@ def layerwise(rule: LocalRule, session: Session) -> None:
     for i, layer in enumerate(layers):
         first, n = i == 0, rows.n_classes
         features = rule.measure(layer, z, n, "train", first=first, fit=True, watch=watch)
+        watch.measured(i, z, features)
 
         def look() -> dict[str, float]:
             if not len(rows.validation_inputs):
@@ -90,8 +93,8 @@ def descend(
     layer.weights = rule.start(
         layer.n_features, layer.width, session.rows.n_classes, session.generator
     )
-    descent, best = Descent(rule, session, layer), Best([layer])
-    for epoch in range(settings.epochs):
+    descent, best = Descent(rule, session, layer), Best([layer], watch)
+    for epoch in passes(settings):
         losses = [
             descent.step(epoch, features[batch], session.rows.targets[batch])
             for batch in batches(session)
@@ -157,8 +160,8 @@ def joint(rule: LocalRule, session: Session, sweep: Sweep | None = None) -> None
         descents.append(Descent(rule, session, layer))
         if i + 1 < len(layers):
             z = rule.pass_on(layer, features)
-    best = Best(layers)
-    for epoch in range(settings.epochs):
+    best = Best(layers, watch)
+    for epoch in passes(settings):
         losses = [sweep(session, once[batch], descents, batch, epoch) for batch in batches(session)]
         watch.progress("all layers", epoch + 1, settings.epochs)
         if is_check(settings, epoch):
@@ -219,16 +222,25 @@ class Descent:
 
 
 class Best:
-    """The weights at the lowest validation loss; the last ones where there is none."""
+    """The weights at the lowest validation loss; the last ones where there is none.
 
-    def __init__(self, layers: list[PhysicalLayer]) -> None:
-        self.layers = layers
+    After a change of the device (`Watch.changes`) the search for it begins anew.
+    """
+
+    def __init__(self, layers: list[PhysicalLayer], watch: Watch) -> None:
+        self.layers, self.watch = layers, watch
+        self._forget()
+
+    def _forget(self) -> None:
+        self.changes = self.watch.changes
         self.loss = math.inf
         self.waited = 0
         self.kept: list[dict[str, NDArray[Any]]] = []
 
     def look(self, metrics: dict[str, float]) -> bool:
         """Return whether this is the best state so far, and keep it."""
+        if self.changes != self.watch.changes:
+            self._forget()
         if metrics and metrics["validation_loss"] >= self.loss:
             self.waited += 1
             return False
@@ -239,6 +251,8 @@ class Best:
 
     def restore(self) -> None:
         """Go back to the best state; a no-op where validation never chose one."""
+        if self.changes != self.watch.changes:
+            return
         for layer, snapshot in zip(self.layers, self.kept, strict=False):
             layer.go_back(snapshot)
 
@@ -247,6 +261,17 @@ def batches(session: Session) -> tuple[torch.Tensor, ...]:
     """Return the rows of each batch of an epoch, in a new random order."""
     order = torch.randperm(len(session.rows.targets), generator=session.generator)
     return torch.split(order, session.settings.batch_size)
+
+
+def passes(settings: Training) -> Iterator[int]:
+    """Yield the number of each pass over the training rows, from 0.
+
+    Rows that are measured in a pass, and in the look after it, are recorded with its number as
+    `Watch.epoch` is told it, from 1.
+    """
+    for epoch in range(settings.epochs):
+        with row_context(epoch=epoch + 1):
+            yield epoch
 
 
 def is_check(settings: Training, epoch: int) -> bool:

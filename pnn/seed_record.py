@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from devices import DeviceError
 from devices.hdf5 import Column, RecordGroup, read_attributes, read_bundle, tables
+from pnn.drift_settings import REACTIONS
 from pnn.layer import PhysicalLayer
 from pnn.result import Arm
 
@@ -25,6 +26,20 @@ _METRICS = {
     "loss": Column(long_name="training loss"),
     "validation_loss": Column(),
     "validation_accuracy": Column(),
+}
+_LOOKS = {
+    "epoch": Column(dtype=np.int64, long_name="epochs that were over, of all layers"),
+    "device": Column(dtype=np.int64, long_name="device, from 0"),
+    "queries": Column(dtype=np.int64, long_name="queries of all looks until then"),
+    "drifted": Column(dtype=np.int64, long_name="1 for a drift beyond the repeatability"),
+    "z": Column(long_name="mean square change over its noise, in standard deviations"),
+    "relative_change": Column(long_name="rms change over rms answer"),
+    "correlation": Column(long_name="of the answers with those of the start"),
+    "agreement": Column(long_name="R2 of the features after a refit; NaN without one"),
+    "tried": Column(
+        dtype=np.int64, long_name=f"reactions: sum of 2^i over the i in {', '.join(REACTIONS)}"
+    ),
+    "enough": Column(dtype=np.int64, long_name="the reaction that was enough, i as above; or -1"),
 }
 
 
@@ -44,14 +59,24 @@ class SeedRecord:
         self._state, self._controls = group.bundle("state"), group.bundle("controls")
         self._metrics = group.group("metrics")
         self._checks = self._metrics.rows(_METRICS, "check")
+        self._looks = group.group("drift").rows(_LOOKS, "look") if "drift" in group else None
         self._learned = False  # something that readers do not see yet
         self.seed = int(group.h5.attrs["seed"])
 
     @classmethod
     def lay_out(
-        cls, group: RecordGroup, seed: int, train: Array, test: Array, arms: Sequence[str]
+        cls,
+        group: RecordGroup,
+        seed: int,
+        train: Array,
+        test: Array,
+        arms: Sequence[str],
+        *,
+        drift: bool = False,
     ) -> SeedRecord:
-        """Make everything that a seed will need, empty."""
+        """Make everything that a seed will need, empty; for looks at `drift` as well."""
+        if drift:
+            group.group("drift")
         for name, size in _SLOTS.items():
             group.slot(name, size)
         group.set(seed=seed, status="waiting", seconds=0.0)
@@ -108,6 +133,11 @@ class SeedRecord:
         for table in list(tables(self._metrics.h5)):
             replace(table, rows=0).cut()
         self._checks = self._metrics.rows(_METRICS, "check")
+        if "drift" in self.group:
+            drift = self.group.group("drift")
+            for table in list(tables(drift.h5)):
+                replace(table, rows=0).cut()
+            self._looks = drift.rows(_LOOKS, "look")
         self.group.set(status="running", error="")
         self.group.flush()
 
@@ -117,6 +147,32 @@ class SeedRecord:
             **{name: [metrics.get(name, _missing(name))] for name in _METRICS}  # one row
         )
         self.spent(ledger)
+
+    def looked(self, look: Mapping[str, Any]) -> None:
+        """Take note of one look at the probe drives."""
+        if self._looks is None:
+            return
+        tried, enough = look.get("tried", ()), look.get("reaction")
+        row = {name: look.get(name, np.nan) for name in _LOOKS} | {
+            "tried": sum(1 << REACTIONS.index(name) for name in tried),
+            "enough": -1 if enough is None else REACTIONS.index(enough),
+        }
+        self._looks.append(**{name: [value] for name, value in row.items()})
+
+    def looks(self) -> list[dict[str, Any]]:
+        """Return the looks at the probe drives, as they were told."""
+        if self._looks is None:
+            return []
+        self.group.flush()
+        columns = {name: self.group.h5["drift"][name][()].tolist() for name in _LOOKS}
+        found = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        for look in found:
+            tried, enough = look.pop("tried"), look.pop("enough")
+            look |= {name: None for name, value in look.items() if value != value}  # no NaN
+            look["drifted"] = bool(look["drifted"])
+            look["tried"] = [name for i, name in enumerate(REACTIONS) if tried >> i & 1]
+            look["reaction"] = REACTIONS[enough] if enough >= 0 else None
+        return found
 
     def learned(self, state: Mapping[str, Array]) -> None:
         """Keep what the network knows, over what it knew before."""

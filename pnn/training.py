@@ -118,7 +118,16 @@ class Rows:
 
 
 class Watch:
-    """Somebody who looks on while a network trains; the base class does nothing."""
+    """Somebody who looks on while a network trains; the base class does nothing.
+
+    Attributes
+    ----------
+    changes : int
+        How often the device has become another one for the network, so that losses from before
+        are not comparable with those from now on; see `pnn.adaptation.Mender.retrain`.
+    """
+
+    changes: int = 0
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Take note that `done` of `total` parts of a stage are over."""
@@ -128,6 +137,15 @@ class Watch:
 
     def checkpoint(self) -> None:
         """Take note that the network is in its best state so far."""
+
+    def measured(self, index: int, inputs: NDArray[np.float64], features: torch.Tensor) -> None:
+        """Take note of what layer `index` is trained by, step after step: its measured rows.
+
+        They may be written over, with what `inputs` are measured as later on.
+        """
+
+    def drift(self, **look: Any) -> None:
+        """Take note of a look at the probe drives; see `pnn.drift_guard.Guarding.looks`."""
 
 
 @dataclass

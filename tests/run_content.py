@@ -6,7 +6,7 @@ import numpy as np
 from devices.hdf5 import read_attributes
 
 #: Times differ; of a checkpoint, which of its buffers is the newer one.
-_LEFT_OUT = ("time", "monotonic", "state", "controls")
+_LEFT_OUT = ("time", "monotonic", "duration", "state", "controls")
 
 
 def content(path):

@@ -146,7 +146,7 @@ def rules(
         head = ("rule", "class", "trains", "update", "predict", "")
         lines = [
             (
-                str(row["rule"]),
+                f"{row['rule']}{' (online)' if row['online'] else ''}",
                 str(row["class"]),
                 ", ".join(row["trains"]),
                 f"{row['queries_per_update']}{' once' if row['measures_once'] else ''}",
@@ -160,7 +160,8 @@ def rules(
             print("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip())
         print(
             f"\nupdate, predict: queries per sample, layer and mask with {classes} classes;\n"
-            "once: in the layer-wise schedule they are spent once and serve all updates"
+            "once: in the layer-wise schedule they are spent once and serve all updates\n"
+            "(online): goes on learning from a stream, row by row"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ EXIT_CODES = {
 def reported() -> Iterator[None]:
     """Turn expected errors inside the block into a message on stderr and an exit code."""
     from devices import DeviceError, LimitError
+    from devices.hdf5 import RecordFull
 
     with _terminable():
         try:
@@ -37,6 +39,13 @@ def reported() -> Iterator[None]:
             _end("device", error, 3)
         except (ValueError, ImportError, FloatingPointError) as error:
             _end("wrong", error, 2)
+        except BrokenPipeError:  # who reads the output, as `head`, has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(0) from None
+        except FileNotFoundError as error:
+            _end("missing", error, 4)
+        except RecordFull as error:
+            _end("full", error, 4)
         except OSError as error:
             _end("file", error, 4)
         except KeyboardInterrupt as error:
@@ -59,6 +68,8 @@ def _end(kind: str, error: BaseException, code: int) -> NoReturn:
         "device": "the device failed",
         "wrong": "cannot do this",
         "file": "a file is in the way",
+        "missing": "a file is missing",
+        "full": "the disk is full",
     }[kind]
     lines = [f"error: {heading}", *(f"  {line}" for line in str(error).splitlines())]
     print("\n".join(lines), file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,9 +15,10 @@ from pnn.cli.calibration import add_calibration
 from pnn.cli.compare import add_compare
 from pnn.cli.errors import EXIT_CODES, reported
 from pnn.cli.log import log
+from pnn.cli.reproduce import reproduce
 from pnn.cli.rig import rig as rig_verbs
-from pnn.cli.rig import rig_device
 from pnn.cli.sweep import sweep
+from pnn.cli.train import train
 from pnn.cli.twin import twin
 
 __all__ = ["app", "main"]
@@ -34,6 +35,8 @@ app.add_typer(log, name="log")
 app.add_typer(rig_verbs, name="rig")
 app.add_typer(bench, name="bench")
 app.add_typer(twin, name="twin")
+app.add_typer(reproduce, name="reproduce")
+app.command()(train)
 add_calibration(app)
 app.command()(sweep)
 add_compare(app)
@@ -56,117 +59,6 @@ def _root(
 
         print(__version__)
         raise typer.Exit
-
-
-@app.command()
-def train(
-    config: Annotated[
-        str | None, typer.Argument(help="A preset (see `pnn presets`) or a TOML file.")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="Another device: NAME?key=value&..., or a TOML file.")
-    ] = None,
-    rig: Annotated[
-        str | None, typer.Option(help="A rig file (rig.toml) instead of --device.")
-    ] = None,
-    mode: Annotated[str, typer.Option(help="With --rig: real, sim or replay.")] = "real",
-    rule: Annotated[str | None, typer.Option(help="Another rule; `pnn rules` lists them.")] = None,
-    seed: Annotated[int | None, typer.Option(help="First seed.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
-    data: Annotated[str | None, typer.Option(help="Another data set: a name or a file.")] = None,
-    data_path: Annotated[str | None, typer.Option(help="Where the data's files are.")] = None,
-    out: Annotated[str | None, typer.Option(help="Run file to write.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads of torch and BLAS.")] = None,
-    controls: Annotated[
-        bool | None,
-        typer.Option("--controls/--no-controls", help="Whether to run the controls."),
-    ] = None,
-    record: Annotated[
-        bool | None,
-        typer.Option(
-            "--record/--no-record",
-            help="Keep every drive and answer in the run file; by default those of a device that "
-            "cannot be had again, which a simulator's can.",
-        ),
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(help="Go on with a run that was broken off, from its file.")
-    ] = None,
-    accept: Annotated[
-        bool,
-        typer.Option("--accept", help="With --resume: although code, packages or devices differ."),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and estimate; drive nothing.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Train through a device, test, and report with controls."""
-    with reported():
-        from pnn import experiment
-        from pnn.cli.progress import ProgressLine
-        from pnn.cli.resume import check_options, check_same, finished_summary
-        from pnn.config import load_config
-        from pnn.report import plan_text, result_text, summary
-        from pnn.run_file import config_of
-
-        check_options(config, resume, accept=accept, out=out)
-        settings = load_config(config) if config is not None else config_of(str(resume))
-        if rig is not None:
-            device = rig_device(rig, mode, device)
-        changes: dict[str, Any] = {
-            "run": {"seed": seed, "seeds": seeds, "out": out, "threads": threads, "record": record},
-            "training": {"epochs": epochs},
-        }
-        if controls is False:
-            changes["run"]["controls"] = ()
-        elif controls:
-            from pnn.controls import CONTROLS
-
-            changes["run"]["controls"] = tuple(CONTROLS)
-        changes = {
-            table: {key: value for key, value in keys.items() if value is not None}
-            for table, keys in changes.items()
-        }
-        if data is not None and data != settings.data.source:
-            # Another source has other options; what the preset says of its own does not apply.
-            settings = settings.with_(data=data)
-        if data_path is not None:
-            changes["data"] = {"path": data_path}
-        if rule is not None and rule != settings.rule.name:
-            changes["rule"] = rule
-        if device is not None:
-            changes["device"] = device
-        settings = settings.with_(**changes)
-        if resume is not None:
-            check_same(resume, config_of(resume), settings)
-            if (content := finished_summary(resume)) is not None:
-                print(f"nothing is missing: {resume} is complete", file=sys.stderr)
-                print(json.dumps(content) if as_json else result_text(content))
-                return
-        dataset = experiment.load_data(settings)
-        if resume is None:
-            settings = experiment.with_enough_seeds(settings, dataset)
-        intended = experiment.plan(settings, dataset)
-        print(plan_text(intended, settings.run.seeds), file=sys.stderr)
-        if dry_run:
-            if as_json:
-                print(json.dumps(vars(intended)))
-            else:
-                print("dry run: everything checks out, nothing was driven")
-            return
-        numbers = list(range(settings.run.seed, settings.run.seed + settings.run.seeds))
-        line = ProgressLine(numbers, ["device", *settings.run.controls])
-        try:
-            if resume is None:
-                result = experiment.run(settings, dataset, line)
-            else:
-                result = experiment.resume(resume, dataset, line, accept=accept)
-        finally:
-            line.close()
-        content = summary(result)
-        print(json.dumps(content) if as_json else result_text(content))
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Any
 
 from pnn.config import Config
 
-__all__ = ["check_options", "check_same", "finished_summary"]
+__all__ = ["check_options", "check_same", "finished_summary", "missing"]
 
 
 def check_options(
@@ -45,3 +45,16 @@ def finished_summary(run: Path) -> dict[str, Any] | None:
 
     attributes = read_attributes(run)
     return attributes.get("summary") if attributes["status"] == "done" else None
+
+
+def missing(run: Path, settings: Config) -> str:
+    """Say which arms of which seeds are missing, a line for each seed."""
+    from pnn.run_file import read_attributes
+
+    lines = ["missing"]
+    for name, told in read_attributes(run)["seeds"].items():
+        done = told.get("arms", {})
+        arms = [arm for arm in ("device", *settings.run.controls) if arm not in done]
+        if arms:
+            lines.append(f"  {name.replace('_', ' ')}: {', '.join(arms)}")
+    return "\n".join(lines)

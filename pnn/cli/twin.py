@@ -57,7 +57,6 @@ def fit(
     with reported():
         from devices.extras import require
         from devices.recorded_rows import read_rows
-        from pnn.provenance import provenance
         from pnn.twin_splits import fit_twin_on_splits
 
         path = out or recording.with_name(f"{recording.stem}-twin.h5")
@@ -79,7 +78,6 @@ def fit(
             group=rows.group,
             seed=seed,
             splits=splits,
-            **provenance(),
         )
         files = [path]
         if plot:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from devices import Device, DeviceError, programmable_of
 from devices.hdf5 import RecordFile, RecordFull
+from devices.provenance import provenance
 from pnn.resume_check import agree, standing
 from pnn.sweeps.file import SweepFile, read_plan
 from pnn.sweeps.metrics import Metric
@@ -31,7 +32,7 @@ def run(
     path: Path,
     metrics: Mapping[str, Metric],
     *,
-    origin: Mapping[str, Any],
+    attributes: Mapping[str, Any],
     programmed: bool,
     resume: bool = False,
     accept: bool = False,
@@ -50,8 +51,8 @@ def run(
     path : Path
         To be made, or with `resume` to go on with.
     metrics : mapping of str to Metric
-    origin : mapping
-        Attributes of the file, from `pnn.provenance.provenance`.
+    attributes : mapping
+        Of the file.
     programmed : bool
         See `rebuilt`.
     resume, accept : bool
@@ -76,11 +77,11 @@ def run(
     if resume:
         _, there = read_plan(path)
         with _opened(first):
-            now = standing(origin, [first])
+            now = standing(provenance(), [first])
         accepted = agree(str(path), there.get("standing", now), now, accept=accept)
         file = RecordFile.reopen(path, kind="sweep")
     else:
-        file = RecordFile(path, kind="sweep", **origin)
+        file = RecordFile(path, kind="sweep", **attributes)
     with file, pausing(told) as asked, contextlib.ExitStack() as stack:
         if not resume:
             file.slot("accepted", 8000)
@@ -96,7 +97,7 @@ def run(
             device = first if same else _device(plan, base, int(block[0]), programmed)
             with _opened(device):
                 if "standing" not in file.h5.attrs:
-                    file.set(standing=standing(origin, [device]))
+                    file.set(standing=standing(provenance(), [device]))
                     record.table.note_instruments()
                 for point in block:
                     if asked():

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 
 from devices import Device, build_device
 from pnn.config import ConfigError
-from pnn.provenance import provenance
 from pnn.reading import Run, open_h5, open_run
 from pnn.run_path import default_path
 from pnn.sweeps.config import SweepConfig, load_sweep
@@ -69,7 +68,7 @@ class Sweep:
             self.base,
             self.path,
             self.metrics,
-            origin={**provenance(), **self.attributes},
+            attributes=self.attributes,
             programmed=self.programmed,
             resume=self.resume,
             accept=accept,
@@ -137,7 +136,7 @@ def prepare(
     path = Path(resume or (config.out if config is not None else None) or default_path(plan.name))
     n_done = 0
     if resume is None:
-        if path.exists():
+        if path.exists() and not path.is_dir():  # of a folder, the writer will tell
             raise FileExistsError(
                 f"{path} exists already and is not overwritten; resume it, or choose another file"
             )

@@ -12,6 +12,8 @@ import torch
 from devices import Device, DeviceError, DeviceSpec, Programmable
 from pnn.data import Dataset, load
 from pnn.rules import RULES, RuleClass
+from pnn.rules.nudging import NudgingRule
+from simulators import DyadicNetwork, EnergyNetwork
 
 
 class Box(Device):
@@ -112,10 +114,40 @@ class GlassBox(Programmable, Box):
         return field if self.spec.is_complex else field.abs() ** 2
 
 
-def box_for(rule: str, *args: Any, **options: Any) -> Box:
+#: What else is public about a programmable device, and about one that can be nudged.
+NUDGEABLE = frozenset(
+    {"parameters", "parameter_low", "parameter_high", "program"}
+    | {"dyadic", "n_nodes", "force_limit", "relax", "contrast"}
+)
+
+
+class _Nudged:
+    """Raises when networks or rules touch more than the public contract of a nudgeable device."""
+
+    def __getattribute__(self, name: str) -> Any:
+        caller = sys._getframe(1).f_globals.get("__name__")
+        known = name in CONTRACT | NUDGEABLE or (name.startswith("__") and name.endswith("__"))
+        if str(caller).startswith("pnn.") and not known:
+            raise Peeked(f"{caller} reached for {name!r}")
+        return super().__getattribute__(name)
+
+
+class NudgedBox(_Nudged, EnergyNetwork):
+    """A network that comes to rest, behind the public contract."""
+
+
+class NudgedPairs(_Nudged, DyadicNetwork):
+    """One with paired nodes."""
+
+
+def box_for(rule: str, n_inputs: int = 8, n_outputs: int = 32, **options: Any) -> Device:
     """Return the box that offers a rule what its class may ask for, and no more."""
-    seen_through = RULES[rule].rule_class in (RuleClass.GRADIENT, RuleClass.LAW)
-    return (GlassBox if seen_through else BlackBox)(*args, **options)
+    kind = RULES[rule]
+    if issubclass(kind, NudgingRule):
+        nudged = NudgedPairs if kind.dyadic else NudgedBox
+        return nudged(n_inputs=n_inputs, n_outputs=n_outputs, hidden=12, ideal=True, **options)
+    seen_through = kind.rule_class in (RuleClass.GRADIENT, RuleClass.LAW)
+    return (GlassBox if seen_through else BlackBox)(n_inputs, n_outputs, **options)
 
 
 @functools.cache

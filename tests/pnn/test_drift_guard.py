@@ -1,9 +1,11 @@
+"""Looks at probe drives, on a schedule, and what is done about drift."""
+
 import numpy as np
 import pytest
 
 from calibration import DriftWatch
 from devices import Cached, FunctionDevice, Jumping, Noisy
-from pnn.drift_guard import DriftGuard, clear_caches, mending
+from pnn.drift_guard import DriftGuard, clear_caches
 
 
 @pytest.fixture
@@ -70,10 +72,18 @@ def test_drift_empties_the_cache_and_none_may_be_enough(jump):
     clear_caches(device.inner)  # none there: nothing to do
 
 
+def test_what_could_not_be_done_leaves_the_reference_as_it_was(jump):
+    device, jumping = jump
+    guard, seen = guarded(device, {"refit": lambda report: None})
+    jumping.after = 0
+    assert guard.look().tried == ()
+    assert guard.look() is not None
+    assert [entry["drifted"] for entry in seen] == [True, True]
+
+
 def test_the_schedule_in_epochs_and_in_queries(jump):
     device, _ = jump
     guard, seen = guarded(device, {}, every_epochs=3, every_queries=50)
-    assert guard.queries(10) == 3 * 8
     for epoch in range(5):
         guard.after_epoch(epoch)
     assert [entry["epoch"] for entry in seen] == [2]
@@ -83,37 +93,31 @@ def test_the_schedule_in_epochs_and_in_queries(jump):
     assert [entry["epoch"] for entry in seen] == [2, 6]
 
 
+def test_drift_seen_while_measuring_is_dealt_with_after_the_next_epoch(jump):
+    device, jumping = jump
+    tried = []
+    guard, seen = guarded(
+        device, {"refit": lambda report: not tried.append(1)}, every_epochs=0, every_queries=20
+    )
+    assert guard.while_measuring(0) is None
+    assert not seen
+    jumping.after = 0
+    device.measure(np.random.default_rng(0).random((20, 4)))
+    assert guard.while_measuring(0) is None
+    assert (len(seen), tried) == (1, [])
+    assert guard.after_epoch(0).name == "refit"
+    assert guard.after_epoch(1) is None
+    stopping, _ = guarded(device, {"stop": None}, every_queries=8)
+    jumping.after = 10**9
+    device.measure(np.random.default_rng(0).random((20, 4)))
+    assert stopping.while_measuring(0).stops
+
+
 def test_settings_that_make_no_sense(jump):
     device, _ = jump
     with pytest.raises(ValueError, match="reactions='pray' is not one of refit, retrain"):
         guarded(device, {"pray": None})
-    with pytest.raises(ValueError, match="every_epochs=0"):
-        guarded(device, {}, every_epochs=0)
+    with pytest.raises(ValueError, match="every_epochs=-1"):
+        guarded(device, {}, every_epochs=-1)
     with pytest.raises(ValueError, match="'refit' needs a callable"):
         guarded(device, {"refit": None})
-
-
-class Adapter:
-    """What `mending` needs of an adapter."""
-
-    can_retrain = True
-
-    def __init__(self):
-        self.done = []
-
-    def realign(self):
-        self.done.append("realign")
-
-    def retrain(self):
-        self.done.append("retrain")
-
-
-def test_a_network_is_mended_until_its_score_is_enough(jump):
-    device, jumping = jump
-    scores, adapter = iter([0.8, 0.95]), Adapter()
-    guard, _ = guarded(device, mending(adapter, lambda: next(scores), 0.9))
-    jumping.after = 0
-    assert guard.look().name == "retrain"
-    assert adapter.done == ["realign", "retrain"]
-    adapter.can_retrain = False
-    assert list(mending(adapter, lambda: 1.0, 0.9)) == ["refit"]

@@ -285,7 +285,7 @@ def test_auto_takes_the_encoder_of_the_domain_and_any_other_is_refused(domain):
     ("options", "message"),
     [
         ({"scaling": "log"}, "scaling='log' is not one of feature, global, sigma"),
-        ({"adapter": "squeeze"}, "adapter='squeeze' is not one of auto, pad, project"),
+        ({"adapter": "squeeze"}, "adapter='squeeze' is not one of auto, pad, project, convolve"),
         ({"masks": 0}, "masks=0 must be at least 1"),
         ({"label_scale": 0}, "label_scale=0 must be above 0 and at most 1"),
         ({"label_scale": 1.5}, "label_scale=1.5"),

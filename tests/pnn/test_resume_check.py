@@ -1,9 +1,11 @@
 """What a run stands on, and the list of what differs."""
 
+import importlib
+
 import pytest
 
 from devices import FunctionDevice, Noisy
-from pnn.provenance import provenance
+from devices.provenance import provenance
 from pnn.resume_check import DifferentError, agree, differences, standing
 
 
@@ -17,6 +19,12 @@ def test_every_difference_has_its_name_and_both_values():
         "new: nothing -> [1]",
     ]
     assert differences(then, then) == []
+
+
+def test_long_values_are_shown_where_they_differ():
+    line = differences({"built": "a" * 300 + "1" + "b" * 300}, {"built": "a" * 300 + "2"})[0]
+    assert line == f"built: ...{'a' * 33}1{'b' * 66}... -> ...{'a' * 33}2"
+    assert differences({"x": "a" * 200}, {"x": None}) == [f"x: {'a' * 100}... -> nothing"]
 
 
 def test_differences_are_an_error_until_they_are_accepted():
@@ -37,8 +45,28 @@ def test_a_changed_script_a_changed_wrapper_and_other_limits_show(tmp_path):
     before = stands()
     assert differences(before, stands()) == []
     assert any("recipe" in line for line in differences(before, stands(noise=0.2)))
-    assert any("limits" in line for line in differences(before, stands(high=2.0)))
+    other = differences(before, stands(high=2.0))
+    assert any("limits" in line for line in other)
+    assert "devices[0].allowed.drives: 0 to 1 -> 0 to 2" in other
     script.write_text("def measure(drives): return 2 * drives")
     assert [line.split(":")[0] for line in differences(before, stands())] == [
         "devices[0].files.bench.py"
     ]
+
+
+def test_the_code_of_the_toolkit_and_of_a_users_class_is_compared(tmp_path, monkeypatch):
+    written = tmp_path / "my_bench.py"
+    code = (
+        "import devices\nclass Bench(devices.Device):\n    def __init__(self):\n"
+        "        self.spec = devices.DeviceSpec(name='b', n_inputs=1, n_outputs=1)\n"
+        "    def _measure(self, drives):\n        return drives\n"
+    )
+    written.write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    bench = importlib.import_module("my_bench").Bench()
+    before = standing(provenance(), [bench])
+    assert len(before["code"]) == 16
+    written.write_text(code + "# another gain\n")
+    assert [
+        line.split(":")[0] for line in differences(before, standing(provenance(), [bench]))
+    ] == ["devices[0].files.my_bench.py"]

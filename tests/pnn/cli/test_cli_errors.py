@@ -7,6 +7,7 @@ import pytest
 
 from devices import DeviceError, LimitError
 from devices.extras import require
+from devices.hdf5 import RecordFull
 from pnn.cli.errors import EXIT_CODES, reported
 
 
@@ -26,6 +27,8 @@ def ended(error, capsys):
         (FloatingPointError("the loss is nan"), 2, "cannot do this"),
         (FileExistsError("run.h5 is there"), 4, "a file is in the way"),
         (PermissionError("not yours"), 4, "a file is in the way"),
+        (FileNotFoundError("there is no file"), 4, "a file is missing"),
+        (RecordFull("no room for more rows"), 4, "the disk is full"),
     ],
 )
 def test_expected_errors_are_one_block_and_a_code(error, code, heading, capsys):

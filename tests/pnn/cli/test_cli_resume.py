@@ -63,6 +63,29 @@ def test_the_configuration_may_be_given_if_it_is_the_same(folder):
     assert pnn("train", "small.toml", "--resume", "run.h5", "--accept").exit_code == 0
 
 
+def test_a_dry_run_lists_what_differs_and_what_is_missing(folder):
+    before = (folder / "run.h5").read_bytes()
+    refused = pnn("train", "--resume", "run.h5", "--dry-run")
+    assert refused.exit_code == 2
+    assert "devices[0].recipe" in refused.stderr
+    checked = pnn("train", "--resume", "run.h5", "--dry-run", "--accept")
+    assert checked.exit_code == 0
+    assert "missing\n  seed 0: device, linear\n" in checked.stderr
+    assert (folder / "run.h5").read_bytes() == before
+
+
+def test_the_number_of_seeds_that_few_rows_ask_for_is_no_difference(folder):
+    text = (folder / "small.toml").read_text()
+    text = text.replace("test:box?n_inputs=20&max_batch=1", "sim:random-features?n_outputs=8")
+    (folder / "sim.toml").write_text(text.replace("epochs = 4", "epochs = 1"))
+    assert pnn("train", "sim.toml", "--no-controls").exit_code == 0
+    with h5py.File("whole.h5") as file:
+        assert "seed_9" in file
+    again = pnn("train", "sim.toml", "--no-controls", "--resume", "whole.h5")
+    assert again.exit_code == 0
+    assert "nothing is missing" in again.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,6 +1,7 @@
 """``pnn log`` on every kind of file that a command writes."""
 
 import json
+import shutil
 
 import h5py
 import numpy as np
@@ -29,6 +30,15 @@ seeds = 4
 record = true
 controls = ["linear"]
 """
+COMPARE = """
+data = "some.npz"
+rules = ["readout"]
+devices = ["sim:random-features?n_outputs=24"]
+budgets = [400]
+[run]
+seeds = 1
+jobs = 1
+"""
 COMMANDS = {
     "trained.h5": "train train.toml --out trained.h5",
     "swept.h5": "sweep sweep.toml --out swept.h5",
@@ -36,15 +46,17 @@ COMMANDS = {
     "calibration.h5": f"calibrate {DEVICE} --folder calibrations --only noise",
     "imported.h5": "log import drives.csv answers.csv --out imported.h5",
     "twin.h5": "twin fit recorded.h5 --kind affine --splits 1 --out twin.h5 --no-plot",
+    "compared.h5": "compare compare.toml --no-plots --out compared.h5",
 }
 SHOWN = {
-    "recorded.h5": ["recording, done", "60 of 6 drives and 8 answers", "60 probe", "faults"],
-    "trained.h5": ["small", "train, layout 1", "rule", "readout", "accuracy", "linear", "queries"],
+    "recorded.h5": ["recording, done", "60 of 6 drives and 8 answers", "60 probe", "in the device", "faults", "calibration none"],
+    "trained.h5": ["small", "train, layout 1", "rule", "readout", "accuracy", "linear", "queries", "faults", "calibration"],
     "swept.h5": ["sweep, done", "points", "2 of 2 measured"],
     "characterised.h5": ["characterisation, done", "verdict"],
-    "calibration.h5": ["noise, done", "calibration, layout 1", "id ", "array"],
+    "calibration.h5": ["noise, done", "calibration, layout 1", "id ", "snr_db: ", " dB", "valid "],
     "imported.h5": ["recording, done", "drives"],
-    "twin.h5": ["twin, done", "array"],
+    "twin.h5": ["twin, done", "law ", "affine", "held-out R2", "affine share", "of  "],
+    "compared.h5": ["compare, done", "rules", "readout", "accuracy %", "Linear model"],
 }
 
 
@@ -64,7 +76,8 @@ def folder(tmp_path_factory):
             answers = device.measure(drives)
         np.savetxt("drives.csv", drives, delimiter=",")
         np.savetxt("answers.csv", answers, delimiter=",")
-        for name, text in (("train", 'name = "small"\n' + TRAIN), ("sweep", SWEEP)):
+        configs = {"train": 'name = "small"\n' + TRAIN, "sweep": SWEEP, "compare": COMPARE}
+        for name, text in configs.items():
             (folder / f"{name}.toml").write_text(text, encoding="utf-8")
         for command in COMMANDS.values():
             done = pnn_(*command.split())
@@ -105,12 +118,8 @@ def test_every_file_is_whole_and_can_be_handed_on(folder, name, tmp_path):
 
 def test_faults_calibrations_and_errors_are_shown(tmp_path):
     path = tmp_path / "run.h5"
-    with (
-        pytest.raises(RuntimeError),
-        pnn.Recorded(pnn.FunctionDevice(lambda u: u, 1, 1, name="box"), path) as device,
-    ):
+    with pnn.Recorded(pnn.FunctionDevice(lambda u: u, 1, 1, name="box"), path) as device:
         device.measure([[0.1], [0.2], [0.3]], purpose="train")
-        raise RuntimeError
     with h5py.File(path, "r+") as file:
         file["flags"][1:] = [Flag.RETRIED | Flag.CLIPPED, Flag.CLIPPED]
         file["attempts"][1] = 3
@@ -118,9 +127,29 @@ def test_faults_calibrations_and_errors_are_shown(tmp_path):
     shown = pnn_("log", "show", path).stdout
     assert "1 retried, 2 clipped, 2 attempts in vain" in shown
     assert "RuntimeError: the lamp went out" in shown
-    assert "resumed  1 times" in shown
+    assert "resumed     1 times" in shown
     faults = json.loads(pnn_("log", "show", path, "--json").stdout)["recordings"]["/"]["faults"]
     assert faults["clipped"] == 2
+
+
+def test_a_run_that_failed_says_how_far_it_came_and_how_to_go_on(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bench.py").write_text(
+        "def measure(drives):\n"
+        "    if len(drives) < 30:\n"
+        "        raise RuntimeError('no power')\n"
+        "    return drives\n",
+        encoding="utf-8",
+    )
+    device = "function?function=bench.py:measure&n_inputs=64&n_outputs=64"
+    shutil.copy(folder / "some.npz", tmp_path)
+    done = pnn_("train", folder / "train.toml", "--device", device, "--out", "run.h5")
+    assert done.exit_code == 3, done.output
+    shown = pnn_("log", "show", "run.h5").stdout
+    assert "small, failed" in shown
+    assert "queries     96 so far" in shown
+    assert "no power" in shown
+    assert "pnn train --resume run.h5" in shown
 
 
 def test_a_damaged_file_ends_with_4_and_is_repaired(folder, tmp_path):
