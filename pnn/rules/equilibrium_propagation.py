@@ -53,11 +53,7 @@ class EquilibriumPropagation(NudgingRule):
     def __init__(self, nudge: float = 0.2, encoder_rate: float = 0.1, centred: bool = True) -> None:
         super().__init__(nudge, encoder_rate)
         self.centred = flag(self.name, "centred", centred)
-
-    @property
-    def sides(self) -> int:
-        """Two with both nudges, one against the free state."""
-        return 2 if self.centred else 1
+        self.sides = 1 + self.centred
 
     def states(
         self, device: Nudgeable, drives: NDArray[Any], forces: NDArray[Any]

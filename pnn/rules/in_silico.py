@@ -29,7 +29,8 @@ class InSilico(BackwardRule):
     before physics-aware training, and its comparison in that paper. The twins are fitted to one
     pass of the training rows through the untrained network, and `twin_rows` rows around them;
     training then asks the twins alone, noise and validation rows included, and its result goes to
-    the device as it is. What the twins got wrong is not made up for.
+    the device as it is. What the twins got wrong is not made up for. One query
+    per sample and layer in all, and `twin_rows` for each layer.
 
     Parameters
     ----------

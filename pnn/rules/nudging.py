@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -50,19 +51,15 @@ class NudgingRule(BackwardRule):
     def __init__(self, nudge: float = 0.2, encoder_rate: float = 0.1) -> None:
         super().__init__(encoder_rate)
         self.nudge = number(self.name, "nudge", nudge, 0.0, 1.0, above=True)
+        self.sides = 2  # times `nudge` that the two states are apart in force
 
+    @abstractmethod
     def states(self, device: Nudgeable, drives: Array, forces: Array) -> tuple[Array, Array]:
         """Return the states under the forces, and what they are compared with."""
-        raise NotImplementedError
 
     def on_stand_ins(self) -> Rule:
         """Return ideal backpropagation, whose gradient this one tends to: nothing is at rest."""
         return IdealBackprop(self.encoder_rate)
-
-    @property
-    def sides(self) -> int:
-        """Times `nudge` that the two states are apart in force."""
-        return 2
 
     def check(self, network: PhysicalNetwork, settings: Training, n_classes: int) -> None:
         """Raise `ValueError`, too, where a device lacks what the rule lives on."""

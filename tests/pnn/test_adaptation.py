@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 import pnn
 from calibration import Calibrated, Offset, calibrate
-from devices import Cached, DeviceError, Device, DeviceSpec, Jumping, Wrapper
+from devices import Cached, Device, DeviceError, DeviceSpec, Jumping, Wrapper
 from pnn.drift_guard import DriftStop
 from pnn.drift_settings import DriftSettings
 from pnn.training import Watch
@@ -123,7 +123,9 @@ def test_layers_of_one_device_and_of_several_are_mended():
 def test_any_device_and_encoder_may_be_watched(device, options):
     changed = Jumping(device, after=10**9, gain=0.3)
     with changed:
-        network = trained(changed, "mono-forward", drift=SHARE | {"share": 0.3, "budget": 1}, **options)
+        network = trained(
+            changed, "mono-forward", drift=SHARE | {"share": 0.3, "budget": 1}, **options
+        )
         before = score(network)
         jump(changed)
         network.guard_.look()
@@ -275,9 +277,7 @@ def test_watching_and_reacting_cost_no_more_than_was_said(rule, drift):
             network.network_, network.settings(), n_train=network.n_train_,
             n_validation=network.n_validation_, n_test=0, n_classes=10,
         )  # fmt: skip
-        extra = DriftSettings.of(network.drift).queries(
-            network.network_, network.settings(), plan
-        )
+        extra = DriftSettings.of(network.drift).queries(network.network_, network.settings(), plan)
         assert network.drift_
         spent = device.ledger.queries
         assert spent["probe"] >= 8 * 3 + 8 * len(network.drift_)

@@ -115,6 +115,51 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, whole, dev
         np.testing.assert_array_equal(network.predict(DATA.X[test]) == DATA.y[test], right)
 
 
+DRIFTING = {
+    **SIMULATOR,
+    "wrap": [*SIMULATOR["wrap"], {"name": "drifting", "rate": 1e-3, "seed": 5}, {"name": "cached"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "schedule"),
+    [
+        ("phyll", "layerwise"),
+        ("phyll", "joint"),
+        ("node-perturbation", "layerwise"),
+        ("physics-aware", "layerwise"),
+        ("spsa", "layerwise"),
+        ("readout", "layerwise"),
+    ],
+)
+def test_every_kind_of_rule_comes_to_the_same_bits(tmp_path, rule, schedule):
+    def settings(name):
+        return config(
+            tmp_path / name,
+            DRIFTING,
+            rule,
+            training={"epochs": 2, "check_every": 1, "schedule": schedule},
+            run={"seeds": 1, "controls": ["affine"]},
+        )
+
+    steps = []
+    run(settings("whole.h5"), DATA, lambda seed, arm, share, what: steps.append(arm))
+    path = tmp_path / "run.h5"
+    begin = [lambda told: run(settings("run.h5"), DATA, told)]
+    go_on = [lambda told: resume(path, DATA, told, accept=True)]
+    for arm, session in zip(("device", "affine"), begin + go_on, strict=True):
+        left = iter(range(steps.count(arm) - 1))  # to its last step
+
+        def told(seed, now, share, what, arm=arm, left=left):
+            if now == arm and next(left, None) is None:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            session(told)
+    resume(path, DATA, accept=True)
+    assert_same(content(path), content(tmp_path / "whole.h5"))
+
+
 @pytest.mark.usefixtures("named_devices")
 def test_it_may_be_broken_off_again_and_again(tmp_path, whole):
     path = tmp_path / "run.h5"

@@ -49,8 +49,25 @@ COMMANDS = {
     "compared.h5": "compare compare.toml --no-plots --out compared.h5",
 }
 SHOWN = {
-    "recorded.h5": ["recording, done", "60 of 6 drives and 8 answers", "60 probe", "in the device", "faults", "calibration none"],
-    "trained.h5": ["small", "train, layout 1", "rule", "readout", "accuracy", "linear", "queries", "faults", "calibration"],
+    "recorded.h5": [
+        "recording, done",
+        "60 of 6 drives and 8 answers",
+        "60 probe",
+        "in the device",
+        "faults",
+        "calibration none",
+    ],
+    "trained.h5": [
+        "small",
+        "train, layout 1",
+        "rule",
+        "readout",
+        "accuracy",
+        "linear",
+        "queries",
+        "faults",
+        "calibration",
+    ],
     "swept.h5": ["sweep, done", "points", "2 of 2 measured"],
     "characterised.h5": ["characterisation, done", "verdict"],
     "calibration.h5": ["noise, done", "calibration, layout 1", "id ", "snr_db: ", " dB", "valid "],

@@ -96,6 +96,19 @@ def test_what_a_rule_cannot_do_on_a_device_is_said_and_the_rest_goes_on(tmp_path
         plan_comparison(settings.model_copy(update={"rules": settings.rules[1:]}), data)
 
 
+def test_a_budget_that_is_too_small_for_a_rule_leaves_the_larger_ones(tmp_path, data):
+    settings = config(tmp_path, rules=["readout", "equilibrium-propagation"], budgets=[3, 500])
+    path = compare(settings, data)
+    lines = read_comparison(path).lines
+    for device in {line.device for line in lines}:
+        few, enough, *other = (line for line in lines if line.device == device)
+        assert few.seeds == 0
+        assert "budget=3 is too small" in few.error
+        assert enough.seeds > 0
+        assert all(line.error.startswith("does not apply: ") for line in other)
+    assert table_text(read_comparison(path)).count("  does not apply") == len(lines) / 2
+
+
 def test_rules_are_compared_with_the_reference_pair_by_pair(tmp_path, data):
     path = compare(config(tmp_path, reference="readout", budgets=[1000]), data)
     readout, mono = read_comparison(path).lines
