@@ -16,6 +16,7 @@ from pnn.rules.equilibrium_propagation import EquilibriumPropagation
 from pnn.rules.ffzero import FFZero
 from pnn.rules.forward_forward import ForwardForward
 from pnn.rules.forward_gradient import ForwardGradient
+from pnn.rules.guided_forward_gradient import GuidedForwardGradient
 from pnn.rules.ideal_backprop import IdealBackprop
 from pnn.rules.in_silico import InSilico
 from pnn.rules.layer_collaboration import LayerCollaboration
@@ -63,6 +64,7 @@ __all__ = [
     "FFZero",
     "ForwardForward",
     "ForwardGradient",
+    "GuidedForwardGradient",
     "IdealBackprop",
     "InSilico",
     "LayerCollaboration",
@@ -122,6 +124,7 @@ RULES: dict[str, type[Rule]] = {
         NodePerturbation,
         FFZero,
         ForwardGradient,
+        GuidedForwardGradient,
         LikelihoodRatio,
         SPSA,
         CMAES,

@@ -175,8 +175,9 @@ class BackwardRule(Rule):
                 z = torch.from_numpy(rows.inputs[batch]).repeat(self.copies, 1)
                 # With the readouts alone in training, the first layer's answers do not change.
                 first = once[batch].repeat(self.copies, 1) if set(parts) == {"readout"} else None
+                self.targets = self._targets(session, batch).repeat(self.copies)
                 said = self._forward(leaves, z, first)
-                loss = self.loss(said, self._targets(session, batch).repeat(self.copies))
+                loss = self.loss(said, self.targets)
                 losses.append(float(loss.detach()))
                 if not math.isfinite(losses[-1]):
                     raise FloatingPointError(

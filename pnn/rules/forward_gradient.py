@@ -36,6 +36,6 @@ class ForwardGradient(InjectedRule):
     pattern: ClassVar[tuple[int, ...]] = (0, 1, -1)
     copies: ClassVar[int] = 3
 
-    def draw(self, shape: tuple[int, ...]) -> NDArray[Any]:
+    def draw(self, index: int, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return random signs."""
         return self.rng.choice([-1.0, 1.0], shape)

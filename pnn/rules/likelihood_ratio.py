@@ -38,6 +38,6 @@ class LikelihoodRatio(InjectedRule):
     pattern: ClassVar[tuple[int, ...]] = (1, -1)
     copies: ClassVar[int] = 2
 
-    def draw(self, shape: tuple[int, ...]) -> NDArray[Any]:
+    def draw(self, index: int, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return normal numbers."""
         return self.rng.standard_normal(shape)

@@ -84,8 +84,8 @@ class InjectedRule(PerturbingRule):
     pattern: ClassVar[tuple[int, ...]]
 
     @abstractmethod
-    def draw(self, shape: tuple[int, ...]) -> Array:
-        """Return random directions e, with the mean square 1."""
+    def draw(self, index: int, shape: tuple[int, ...]) -> Array:
+        """Return directions e for the drives of layer `index`, with the mean square 1."""
 
     def disturb(self, index: int, drives: torch.Tensor) -> torch.Tensor:
         """Return the drives of all copies, disturbed; keep by how much."""
@@ -93,7 +93,7 @@ class InjectedRule(PerturbingRule):
             self.injected: dict[int, Array] = {}
         layer, rows = self.layers[index], drives.detach().numpy()
         parts = np.split(rows, self.copies)
-        directions = self.draw(parts[0].shape)
+        directions = self.draw(index, parts[0].shape)
         moves = [
             self.aside(layer, part, sign * directions)[0] - part if sign else np.zeros_like(part)
             for part, sign in zip(parts, self.pattern, strict=True)

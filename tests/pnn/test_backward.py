@@ -202,6 +202,40 @@ def test_losses_under_disturbances_give_the_gradient_of_the_whole_network(name, 
         assert float((estimate.flatten() @ true) / true.square().sum()) == pytest.approx(1, abs=0.2)
 
 
+def test_guesses_of_local_losses_give_the_part_of_the_gradient_along_them():
+    rule, layers = make_rule("guided-forward-gradient", step=0.005), two()
+    targets = torch.from_numpy(DATA.y[:N_TRAIN])
+    rule.targets = targets.repeat(3)
+    loss, leaves = started(rule, layers)
+    exact, found, times = make_rule("ideal-backprop"), 0.0, 300
+    exact.read = rule.read
+
+    def kept(by_drives):
+        """Keep what a rule says of the second layer's drives."""
+        seen = {}
+
+        def vjp(index, *arguments):
+            seen[index], inside = by_drives(index, *arguments)
+            return seen[index], inside
+
+        return seen, vjp
+
+    seen, rule.vjp = kept(rule.vjp)
+    for _ in range(times):
+        loss().backward()
+        found = found + seen[1][:N_TRAIN].numpy() * 3 / times  # the mean is over three copies
+    seen, exact.vjp = kept(exact.vjp)
+    z = torch.from_numpy(DATA.X[:N_TRAIN])
+    exact.loss(exact._forward(leaves, z, None), targets).backward()
+    low, high = layers[1].device.spec.limits
+    true, along = seen[1].numpy() * (high - low), rule.injected[1]
+    n = along.shape[1]
+    expected = (true * along).sum(axis=1, keepdims=True) * along / n / (high - low)
+    slope = (found * expected).sum() / (expected**2).sum()
+    assert slope == pytest.approx(1, abs=0.15)
+    np.testing.assert_allclose((along**2).mean(axis=1), 1, rtol=0.2)
+
+
 # -- parts -------------------------------------------------------------------------------------
 
 
