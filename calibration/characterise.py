@@ -194,6 +194,8 @@ def _evaluate(
     shares += [magnitude.pooled_r2] if magnitude is not None else []
     best = float(np.nanmax(shares))
     bound = 10 * np.log10(best / (1 - best)) if 0.5 < best < 1 - 1e-12 else np.nan
+    if still := structure.still_inputs:
+        notes = [*notes, f"{len(still)} inputs were never moved: nothing is known of them"]
     if untold := structure.untold_outputs:
         notes = [*notes, _untold(len(untold), drives.shape[1], structure, phases)]
     return Characterisation(

@@ -27,7 +27,8 @@ class DelayResult:
     Attributes
     ----------
     delay_samples : ndarray of shape (channels,)
-        How many samples the answer is late; nan where none is found.
+        How many samples the answer is late; nan where none is found, or the bursts disagree by
+        more than a sample, as in a room that rings longer than its direct sound lasts.
     standard_error_samples : ndarray of shape (channels,)
         From the scatter between bursts.
     correlation : ndarray of shape (channels,)
@@ -112,9 +113,10 @@ class Delay(Procedure[DelayResult]):
             delay, peak = delay_samples(burst, received, highest)
             found.append(delay)
             peaks.append(peak)
+        scatter = np.std(found, axis=0, ddof=1)
         return DelayResult(
-            delay_samples=np.mean(found, axis=0),
-            standard_error_samples=np.std(found, axis=0, ddof=1) / np.sqrt(self.bursts),
+            delay_samples=np.where(scatter > 1, np.nan, np.mean(found, axis=0)),
+            standard_error_samples=scatter / np.sqrt(self.bursts),
             correlation=np.mean(peaks, axis=0),
         )
 

@@ -75,7 +75,7 @@ class Noise(Procedure[NoiseResult]):
 
     kind: ClassVar[str] = "noise"
     needs: ClassVar[tuple[str, ...]] = ("settling",)
-    rows: int = 512
+    rows: int = 1024
     repeats: int = 3
     series: int = 512
     seed: int = 0

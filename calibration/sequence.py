@@ -140,7 +140,7 @@ class CalibrationFolder:
 
 def applied(device: Device) -> dict[str, Calibration]:
     """Return the calibrations that `Calibrated` applies within a device, by kind."""
-    found = {}
+    found: dict[str, Calibration] = {}
     while isinstance(device, Wrapper):
         one = getattr(device, "calibration", None)
         if isinstance(one, Calibration):

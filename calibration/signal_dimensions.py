@@ -28,7 +28,7 @@ class SignalDimensions:
     participation_ratio, participation_ratio_standardised : float
         ``(sum l)^2 / sum l^2`` of the signal's variances, of the answers as they are and of
         answers brought to unit variance; of each square, one factor comes from each half of the
-        rows, so that few rows do not count more directions.
+        rows, so that few rows do not count more directions. 0 where all of it may be noise.
     count, count_standardised : int
         Directions in which the signal is stronger than the noise, ``l_k > s_k^2``; fewer than
         half as many as rows.
@@ -131,12 +131,13 @@ def signal_dimensions(first: Array, second: Array) -> SignalDimensions:
     moving = spread > 1e-12 * spread.max()
     first, second, spread = first[:, moving], second[:, moving], spread[moving]
     chosen, signal, noise = _spectrum(first, second)
+    ratio = _participation(chosen, signal, noise, len(first))
     standardised = _spectrum(first / spread, second / spread)
     eigenvalues = np.linalg.eigvalsh(np.cov(first, rowvar=False).reshape(len(spread), -1))[::-1]
     share = np.cumsum(eigenvalues) / eigenvalues.sum()
     return SignalDimensions(
-        participation_ratio=_participation(chosen, signal),
-        participation_ratio_standardised=_participation(*standardised[:2]),
+        participation_ratio=ratio,
+        participation_ratio_standardised=_participation(*standardised, len(first)),
         count=_count(signal, noise, len(first) // 2),
         count_standardised=_count(*standardised[1:], len(first) // 2),
         usable=_usable(signal, noise),
@@ -144,7 +145,7 @@ def signal_dimensions(first: Array, second: Array) -> SignalDimensions:
         signal_variance=signal,
         noise_variance=noise,
         plain_count=int(np.searchsorted(share, 0.99) + 1),
-        participation_ratio_error=_error(chosen, signal, noise, len(first)),
+        participation_ratio_error=_error(ratio, signal, noise, len(first)),
         rows=len(first),
     )
 
@@ -175,10 +176,11 @@ def _along(matrix: Array, directions: Array) -> Array:
     return np.sum(directions.conj() * (matrix @ directions), axis=0).real
 
 
-def _participation(chosen: Array, signal: Array) -> float:
+def _participation(chosen: Array, signal: Array, noise: Array, rows: int) -> float:
     # Squares of one half alone would count its scatter; sums and products of both cancel it.
     squares = float(np.sum(chosen * signal))
-    return max(float(chosen.sum() * signal.sum()), 0.0) / squares if squares > 0 else 0.0
+    heard = chosen.sum() + signal.sum() > 6 * _scatter(signal, noise, rows)
+    return float(chosen.sum() * signal.sum()) / squares if heard and squares > 0 else 0.0
 
 
 def _count(signal: Array, noise: Array, rows: int) -> int:
@@ -192,7 +194,10 @@ def _usable(signal: Array, noise: Array) -> float:
     return float(np.sum(np.divide(signal, total, out=np.zeros_like(total), where=total > 0)))
 
 
-def _error(chosen: Array, signal: Array, noise: Array, rows: int) -> float:
-    scatter = np.sqrt(np.sum(noise**2 + 2 * np.clip(signal, 0, None) * noise) / rows)
-    ratio = _participation(chosen, signal)
-    return float(2 * ratio * scatter / signal.sum()) if signal.sum() > 0 else 0.0
+def _scatter(signal: Array, noise: Array, rows: int) -> float:
+    """Return the standard error by the noise of the sum of the signal's variances."""
+    return float(np.sqrt(np.sum(noise**2 + 2 * np.clip(signal, 0, None) * noise) / rows))
+
+
+def _error(ratio: float, signal: Array, noise: Array, rows: int) -> float:
+    return 2 * ratio * _scatter(signal, noise, rows) / float(signal.sum()) if ratio else 0.0

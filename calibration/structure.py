@@ -49,6 +49,8 @@ class Structure:
         links are known.
     quiet_outputs : tuple of int
         Outputs that hardly move, beside the others or beside their noise.
+    still_inputs : tuple of int
+        Inputs that were never moved, so that nothing is known of them.
     spread : ndarray of shape (n_outputs,)
         Standard deviation of each output, in output_unit.
     degree : int
@@ -59,6 +61,7 @@ class Structure:
     links: Array
     told: Array
     quiet_outputs: tuple[int, ...]
+    still_inputs: tuple[int, ...]
     spread: Array
     degree: int
 
@@ -79,7 +82,9 @@ class Structure:
         """Inputs that no output follows; none if what drives one output in twenty is unknown."""
         if len(self.untold_outputs) > _FEW_UNTOLD * self.loud.sum():
             return ()
-        return _indices(~self._alive)
+        dead = ~self._alive
+        dead[list(self.still_inputs)] = False
+        return _indices(dead)
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -89,8 +94,9 @@ class Structure:
     @property
     def _alive(self) -> Array:
         # An input that only quiet outputs follow is not dead; one must be sure of it, though.
-        found: Array = self.links[self.loud].any(axis=0)
-        return found | (self.influence[~self.loud] > 0.2).any(axis=0)
+        followed = self.links[self.loud].any(axis=0)
+        surely = (self.influence[~self.loud] > 0.2).any(axis=0)
+        return np.logical_or(followed, surely)
 
 
 def find_structure(
@@ -156,6 +162,7 @@ def find_structure(
         links=linked(influence, limit, least_influence),
         told=missed - noise <= 0.5 * signal,
         quiet_outputs=_indices(~loud),
+        still_inputs=_indices(np.ptp(drives, axis=0) == 0),
         spread=spread,
         degree=degree,
     )

@@ -74,6 +74,8 @@ class SweptSineResult:
         ``L ln n``.
     level_db : ndarray of shape (orders, channels)
         Energy of each order over that of the first.
+    distortion_db : float
+        Energy of all higher orders over that of the first, pooled over channels.
     sample_rate_hz : float
     """
 
@@ -81,6 +83,7 @@ class SweptSineResult:
     lead_s: Array = field(metadata=quantity("order", "channel", unit="s"))
     expected_lead_s: Array = field(metadata=quantity("order", unit="s"))
     level_db: Array = field(metadata=quantity("order", "channel", unit="dB"))
+    distortion_db: float = field(metadata=quantity(unit="dB"))
     sample_rate_hz: float = field(metadata=quantity(unit="Hz"))
 
 
@@ -219,20 +222,31 @@ def separate(
         piece = whole_response[:, at]
         responses.append(piece)
         envelope = _envelope(piece)
-        found.append(np.argmax(envelope, axis=1) - start)
+        found.append(_peak(envelope) - start)
         clear.append(envelope.max(axis=1) > _CLEAR * np.median(envelope, axis=1))
     stack = np.array(responses)
     energy = np.sum(stack**2, axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         level = 10 * np.log10(energy / energy[0])
+        distortion = 10 * np.log10(energy[1:].sum() / energy[0].sum())
     lead = (np.array(found)[0] - np.array(found)) / sample_rate_hz
     return SweptSineResult(
         responses=stack,
         lead_s=np.where(clear, lead, np.nan),
         expected_lead_s=leads[:-1],
         level_db=level,
+        distortion_db=float(distortion),
         sample_rate_hz=sample_rate_hz,
     )
+
+
+def _peak(waves: Array) -> Array:
+    """Return where each wave is highest, between samples, by a parabola."""
+    top = np.clip(np.argmax(waves, axis=1), 1, waves.shape[1] - 2)
+    a, b, c = (waves[np.arange(len(waves)), top + k] for k in (-1, 0, 1))
+    bend = a - 2 * b + c
+    peak: Array = top + np.divide(a - c, 2 * bend, out=np.zeros(len(top)), where=bend < 0)
+    return peak
 
 
 def _fade(f: Array, low: float, high: float) -> Array:

@@ -57,6 +57,7 @@ def summary(found: Characterisation) -> dict[str, Any]:
         "consistency": found.consistency,
         "dead_inputs": list(s.dead_inputs),
         "untold_outputs": list(s.untold_outputs),
+        "still_inputs": list(s.still_inputs),
         "quiet_outputs": list(s.quiet_outputs),
         "blocks": [{"inputs": list(b.inputs), "outputs": list(b.outputs)} for b in s.blocks],
         "suggestions": suggestions(found),
@@ -77,7 +78,7 @@ def suggestions(found: Characterisation) -> dict[str, Any]:
         ``drop_outputs`` and ``leave_inputs``.
     """
     laws, s = found.laws, found.structure
-    alive = found.drives.shape[1] - len(s.dead_inputs)
+    alive = found.drives.shape[1] - len(s.dead_inputs) - len(s.still_inputs)
     share = laws.affine_share / max(laws.explainable, 1e-12)
     if share > _NEARLY_ALL:
         rule = "readout"
@@ -175,7 +176,8 @@ def _wrapped(text: str, indent: int = 0) -> list[str]:
 def _sentence(found: Characterisation) -> str:
     laws, s = found.laws, found.structure
     parts = [
-        f"{found.answers.shape[1]} outputs, {found.participation:.1f} effective dimensions",
+        _count(found.answers.shape[1], "output"),
+        f"{found.participation:.1f} effective dimensions",
         f"{_percent(laws.affine_share)} affine",
     ]
     if not math.isnan(found.snr_db):
@@ -209,6 +211,9 @@ def _law(found: Characterisation) -> str:
             share = _percent(law.pooled_r2)
             return f". It answers {what} read by {read}: {law.formula} explains {share}"
     missed = laws.explainable - laws.affine_share
+    if found.phasor_share - laws.affine_share > max(0.005, 0.7 * missed):
+        share = _percent(found.phasor_share)
+        return f". It answers like interfering waves read as fields: T exp(ix) + b explains {share}"
     gain = laws.bilinear_share - laws.affine_share
     if missed > 0.05 and gain > 0.7 * missed:
         return (

@@ -59,15 +59,19 @@ def beginning(z: Array, amplitudes: Array) -> Array:
     and Soltanolkotabi, IEEE Trans. Inf. Theory 61, 1985 (2015)).
     """
     if not np.iscomplexobj(z) and len(z) >= 2 * quadratic_terms(z.shape[1]):
-        return _from_form(z, amplitudes)
+        begin = _from_form(z, amplitudes)
+        if begin is not None:
+            return begin
     return _from_mean(z, amplitudes)
 
 
-def _from_form(z: Array, y: Array) -> Array:
+def _from_form(z: Array, y: Array) -> Array | None:
     n = z.shape[1]
     i, j = np.triu_indices(n)
     terms = z[:, i] * z[:, j] * np.where(i == j, 1.0, 2.0)
-    coefficients, *_ = np.linalg.lstsq(terms, y**2, rcond=1e-10)
+    coefficients, _, rank, _ = np.linalg.lstsq(terms, y**2, rcond=1e-10)
+    if rank < len(i):
+        return None  # squares of bits are no terms of their own
     forms = np.zeros((y.shape[1], n, n))
     forms[:, i, j] = forms[:, j, i] = coefficients.T
     values, vectors = np.linalg.eigh(forms)
@@ -79,9 +83,9 @@ def _from_form(z: Array, y: Array) -> Array:
 
 def _from_mean(z: Array, y: Array) -> Array:
     rows, n = z.shape
-    # In directions that vary alike; those that never vary are left out.
+    # In directions that vary alike; those that hardly ever vary are left to the fit.
     size, basis = np.linalg.eigh(z.conj().T @ z / rows)
-    white = basis * np.where(size > 1e-9 * size[-1], 1 / np.sqrt(np.abs(size) + 1e-300), 0.0)
+    white = basis * np.where(size > 1e-4 * size[-1], 1 / np.sqrt(np.abs(size) + 1e-300), 0.0)
     w = z @ white
     begin = np.empty((y.shape[1], n), complex)
     for k, power in enumerate((y**2).T):

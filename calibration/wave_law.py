@@ -26,7 +26,9 @@ _MANY_INPUTS = 32
 def find_wave_law(
     drives: Array, answers: Array, structure: Structure, *, phases: bool = False, seed: int = 0
 ) -> MagnitudeLaw | None:
-    """Return the law of magnitudes or of intensities that fits better, or None where none can be.
+    """Return the law of magnitudes or of intensities that fits better.
+
+    None where none can be fitted, or it explains less than half.
 
     Parameters
     ----------
@@ -64,7 +66,8 @@ def find_wave_law(
             ).pooled_r2
         ),
     )
-    return fit_magnitude_law(drives, answers, blocks, power=power, phases=phases, seed=seed)
+    law = fit_magnitude_law(drives, answers, blocks, power=power, phases=phases, seed=seed)
+    return law if law.pooled_r2 > 0.5 else None
 
 
 def influence_of(law: MagnitudeLaw, drives: Array, seed: int = 0) -> Array:

@@ -125,7 +125,7 @@ def show(results):
             loss = values[:, 0] - values[:, 1]
             back = 100 * (values[:, 2] - values[:, 1]) / np.where(loss > 1, loss, np.nan)
             least, most = np.min(back), np.max(back)
-            told = f"{back.mean():.1f} % ({least:.1f} .. {most:.1f})" if least == least else "-"
+            told = f"{back.mean():.1f} % ({least:.1f} .. {most:.1f})"
             print(f"  {rule:<26}{cells}{told:>24}{values[:, 3].mean():>7.1f} %")
 
 
@@ -159,7 +159,10 @@ def main():
     rules, seeds = (["phyll"], 1) if asked.quick else (asked.rules, asked.seeds)
     pairs = [(rule, seed) for seed in range(seeds) for rule in rules]
     with ProcessPoolExecutor(asked.jobs) as pool:
-        found = list(pool.map(compare, *zip(*pairs, strict=True)))
+        found = []
+        for pair, values in zip(pairs, pool.map(compare, *zip(*pairs, strict=True)), strict=True):
+            print(f"{pair[0]}, seed {pair[1]}: done", flush=True)
+            found.append(values)
     by_rule = {
         rule: np.array([one for one, pair in zip(found, pairs, strict=True) if pair[0] == rule])
         for rule in rules

@@ -43,14 +43,13 @@ class _Rows:
     answers: Array
     alignment: tuple[torch.Tensor, torch.Tensor] | None
 
-    def joined(self, other: _Rows, count: int) -> _Rows:
+    def joined(self, other: _Rows | None, count: int) -> _Rows:
         """Return `count` rows of both."""
-        keys = np.concatenate([self.keys, other.keys])
+        all_of = [self] if other is None else [other, self]
+        keys = np.concatenate([one.keys for one in all_of])
         kept = np.argsort(keys, kind="stable")[:count]
-        drives, answers = (
-            np.concatenate(pair)[kept]
-            for pair in ((self.drives, other.drives), (self.answers, other.answers))
-        )
+        drives = np.concatenate([one.drives for one in all_of])[kept]
+        answers = np.concatenate([one.answers for one in all_of])[kept]
         return _Rows(keys[kept], drives, answers, self.alignment)
 
     def then(self, layer: PhysicalLayer) -> Array:
@@ -64,20 +63,23 @@ class _Memory:
 
     layer: PhysicalLayer
     device: Device
+    count: int
     known: _Rows | None = None
     recent: _Rows | None = None
 
-    @property
-    def rows(self) -> _Rows | None:
-        return self.known or self.recent
+    def newest(self) -> _Rows | None:
+        """Return the rows since the last look if they are many enough, else those of before."""
+        if self.recent is not None and (self.known is None or len(self.recent.keys) == self.count):
+            self.known, self.recent = self.recent, None
+        return self.known
 
 
 class Mender:
     """What can be done for a network whose device has drifted; see `DriftSettings.reactions`.
 
     While the network is trained, some of the rows that it is trained by are kept with what they
-    were answered, and renewed at each look that finds no drift: with an encoder that is trained,
-    the drives change, and with in-silico training, the answers are those of the model.
+    were answered, and renewed from one look to the next: with an encoder that is trained, the
+    drives change, and with in-silico training, the answers are those of the model.
 
     Parameters
     ----------
@@ -102,8 +104,9 @@ class Mender:
         self.left, self.agreement = budget, float("nan")
         self._rng = np.random.default_rng(session.generator.initial_seed() % 2**32)
         rows = len(session.rows.inputs) * rule.views(session.rows.n_classes, True)
-        self._count = settings.kept(rows)
-        self._memories = [_Memory(layer, layer.device) for layer in session.network.layers]
+        self._memories = [
+            _Memory(layer, layer.device, settings.kept(rows)) for layer in session.network.layers
+        ]
         self._alignments: dict[int, tuple[torch.Tensor, torch.Tensor] | None] = {}
         self._trained_by: tuple[int, Array, torch.Tensor] | None = None
         for layer in session.network.layers:
@@ -112,20 +115,23 @@ class Mender:
     def _see(self, layer: PhysicalLayer, drives: Array, answers: Array) -> None:
         """Keep some of the rows."""
         masks, memory = layer.encoder.masks, self._memories[layer.index]
-        parts = (a.reshape(-1, masks, a.shape[1]) for a in (drives, answers))
-        new = _Rows(self._rng.random(len(drives) // masks), *parts, layer.alignment)
-        old = memory.recent or _Rows(new.keys[:0], new.drives[:0], new.answers[:0], layer.alignment)
-        memory.recent = old.joined(new, self._count)
+        new = _Rows(
+            self._rng.random(len(drives) // masks),
+            drives.reshape(-1, masks, drives.shape[1]),
+            answers.reshape(-1, masks, answers.shape[1]),
+            layer.alignment,
+        )
+        memory.recent = new.joined(memory.recent, memory.count)
 
     def measured(self, index: int, inputs: Array, features: torch.Tensor) -> None:
         """Take note of what the layer in training is trained by; see `Watch.measured`."""
         self._trained_by = index, inputs, features
 
-    def trust(self, device: Device) -> None:
-        """Take the rows of the time since the last look for good."""
+    def turn(self, device: Device) -> None:
+        """Take note of the end of the time between two looks."""
         for one in self._memories:
-            if one.device is device and one.recent is not None:
-                one.known, one.recent = one.recent, None
+            if one.device is device:
+                one.newest()
 
     # -- reactions -----------------------------------------------------------------------------
 
@@ -140,11 +146,12 @@ class Mender:
         bool or None
             Whether that is enough; None if the budget does not pay for it.
         """
-        kept = [(m, m.rows) for m in self._memories if m.device is device and m.rows]
-        if not kept or not self._pay(sum(rows.drives[..., 0].size for _, rows in kept)):
+        kept = [(m, m.newest()) for m in self._memories if m.device is device]
+        known = [(memory, rows) for memory, rows in kept if rows is not None]
+        if not known or not self._pay(sum(rows.drives[..., 0].size for _, rows in known)):
             return None
         found = []
-        for memory, rows in kept:
+        for memory, rows in known:
             layer = memory.layer
             with row_context(layer=layer.index):
                 drives = rows.drives.reshape(-1, rows.drives.shape[2])
@@ -156,7 +163,7 @@ class Mender:
             if after > before:
                 A, c = (torch.from_numpy(part).float() for part in feature_map(now, then))
                 self._alignments[layer.index] = A, c
-            memory.known, memory.recent = rows, None
+            memory.recent = None
             found.append(max(before, after))
             n, m = sorted(now.shape)
             self._session.tally.add(2 * (n * n * m + 10 * n**3))
@@ -174,10 +181,11 @@ class Mender:
             return None
         index, inputs, features = self._trained_by
         memory, layer = self._memories[index], session.network.layers[index]
-        if any(one.device is device for one in self._memories[:index]):
-            if not self.agreement >= self._settings.enough:
-                return False
-        if memory.device is not device or not self._pay(len(inputs) * layer.encoder.masks):
+        below = any(one.device is device for one in self._memories[:index])
+        if below and not self.agreement >= self._settings.enough:
+            return False
+        cost = features[..., 0].numel() * layer.encoder.masks
+        if memory.device is not device or not self._pay(cost):
             return None
         self._alignments[index] = layer.alignment = None
         memory.known = memory.recent = None
@@ -198,13 +206,13 @@ class Mender:
 
     def recalibrate(self, device: Device, watch: DriftWatch) -> bool | None:
         """Measure the calibrations around the device anew; enough if the probes are as before."""
-        if not self._pay(recalibrating(device)):
+        if not self._pay(recalibrating(device) + self._settings.probes):
             return None
         for one in calibrated(device):
             recalibrate(one, self._settings.calibrations)
-        for one in self._memories:
-            if one.device is device:
-                self._alignments[one.layer.index] = one.recent = None
+        for memory in self._memories:
+            if memory.device is device:
+                self._alignments[memory.layer.index] = memory.recent = None
         self.align()
         return not watch.look().drifted
 

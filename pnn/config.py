@@ -110,13 +110,13 @@ class TrainingTable(Table):
 
 
 class DriftTable(Table):
-    """Whether the device is watched for drift while a network trains, and what is done about it.
+    """Watch for drift while training, and reactions to it; [drift.md](drift.md) explains them."""
 
-    The table is off unless `every_epochs` or `every_queries` is above 0; see
-    [drift.md](drift.md).
-    """
-
-    every_epochs: int = Field(0, ge=0, description="Epochs from one look to the next; 0: none.")
+    every_epochs: int = Field(
+        0,
+        ge=0,
+        description="Epochs from one look to the next; 0: none. One of the two is needed.",
+    )
     every_queries: int = Field(
         0, ge=0, description="Queries of a device from one look to the next; 0: none."
     )

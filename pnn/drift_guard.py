@@ -281,8 +281,7 @@ class Guarding(Watch):
 
     def _note(self, device: int, entry: dict[str, Any]) -> None:
         entry["device"] = device
-        if not entry["drifted"]:
-            self._mender.trust(self._guards[device].watch.device)
+        self._mender.turn(self._guards[device].watch.device)
         if "refit" in entry.get("tried", ()):
             entry["agreement"] = self._mender.agreement
         self.looks.append(entry)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,7 +155,8 @@ class DriftSettings:
             looks += settings.epochs * len(network.layers) // self.every_epochs
         looks *= (n := len(network.devices))
         if self.every_queries:
-            looks += (spent["train"] + spent["validation"] + reacting) // self.every_queries
+            # One while rows are measured may be followed by another one.
+            looks += 2 * (spent["train"] + spent["validation"] + reacting) // self.every_queries
         return {"train": reacting, "probe": self.probes * (looks + n * self.repeats)}
 
     def repeatability_of(self, device: Device) -> float | NDArray[np.float64] | None:

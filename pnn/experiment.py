@@ -109,7 +109,8 @@ def _planned(config: Config, dataset: Dataset) -> tuple[Plan, list[Device]]:
     if drift is not None:
         watching = drift.queries(network, settings, queries)
         queries = {p: queries.get(p, 0) + watching.get(p, 0) for p in {**queries, **watching}}
-        notes.append(f"{watching['train']} of the train queries are for reactions to drift")
+        if watching["train"]:
+            notes.append(f"{watching['train']} of the train queries are for reactions to drift")
     queries["total"] = sum(queries.values())
     pace = [device.spec.seconds_per_query for device in network.devices]
     seconds = max(pace) * queries["total"] * config.run.seeds if min(pace) > 0 else None

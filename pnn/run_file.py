@@ -104,7 +104,8 @@ def _open(path: str | Path) -> h5py.File:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise RunFileError(f"cannot open {path} as a run file: {error}") from error
+        why = "there is no such file" if isinstance(error, FileNotFoundError) else error
+        raise RunFileError(f"cannot open {path} as a run file: {why}") from error
     if file.attrs.get("kind") != "train":
         file.close()
         raise RunFileError(f"{path} is no run of `pnn train`")

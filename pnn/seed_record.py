@@ -125,9 +125,8 @@ class SeedRecord:
         """Begin the device's arm, from its start if it was begun before."""
         metrics = self._metrics.h5
         stale = [name for name in metrics if name not in _METRICS and not metrics[name].is_scale]
-        if stale or "weights" in self.group:
+        if stale:
             with self.group.restructuring():
-                self._remove("weights")
                 for name in stale:
                     del metrics[name]
         for table in list(tables(self._metrics.h5)):
@@ -165,10 +164,12 @@ class SeedRecord:
             return []
         self.group.flush()
         columns = {name: self.group.h5["drift"][name][()].tolist() for name in _LOOKS}
-        found = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        found = [
+            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+        ]
         for look in found:
             tried, enough = look.pop("tried"), look.pop("enough")
-            look |= {name: None for name, value in look.items() if value != value}  # no NaN
+            look |= {name: None for name, value in look.items() if np.isnan(value)}
             look["drifted"] = bool(look["drifted"])
             look["tried"] = [name for i, name in enumerate(REACTIONS) if tried >> i & 1]
             look["reaction"] = REACTIONS[enough] if enough >= 0 else None
@@ -243,11 +244,20 @@ class SeedRecord:
         state = read_bundle(self.group.h5, "state")
         if state is None or ("weights" in self.group and not self._learned):
             return
-        with self.group.restructuring():
-            self._remove("weights")
+        there = self.group.h5.get("weights", {})
+        # In place where that can be: taking something away may make the file shorter, and a kill
+        # in that moment leaves one that does not open.
+        same = (name in there and there[name].shape == np.shape(v) for name, v in state.items())
+        if there and all(same):
             weights = self.group.group("weights")
             for name, values in state.items():
-                weights.write(name, values, [f"{name}.axis{i}" for i in range(np.ndim(values))])
+                weights.rewrite(name, values)
+        else:
+            with self.group.restructuring():
+                self._remove("weights")
+                weights = self.group.group("weights")
+                for name, values in state.items():
+                    weights.write(name, values, [f"{name}.axis{i}" for i in range(np.ndim(values))])
         self._learned = False
 
     def _remove(self, name: str) -> None:

@@ -50,6 +50,7 @@ def test_examples_run_as_they_are(example, tmp_path):
     figure = tmp_path / "figure.png"
     takes_path = "sys.argv" in example.read_text(encoding="utf-8")
     command = [sys.executable, str(example), *([str(figure)] if takes_path else [])]
+    command += ["--quick"] if '"--quick"' in example.read_text(encoding="utf-8") else []
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
     )

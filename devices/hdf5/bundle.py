@@ -54,13 +54,14 @@ class Bundle:
         self._session.flush(sync=True)
 
     def clear(self) -> None:
-        """Forget what was written; its space is used again."""
+        """Forget what was written. Its space stays with the bundle.
+
+        Giving it back may make the file shorter, which the library does before it writes that the
+        file is shorter: a kill in between leaves a file that does not open.
+        """
         for name in _BUFFERS:
-            target = self._group[name]
-            target.attrs.modify("sequence", np.int64(0))
-            target.attrs.modify("length", np.int64(0))
-            target.resize(0, axis=0)
-            target.dims[0][0].resize(0, axis=0)
+            self._group[name].attrs.modify("sequence", np.int64(0))
+            self._group[name].attrs.modify("length", np.int64(0))
         self._session.flush()
 
 

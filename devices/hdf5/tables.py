@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Table", "physical", "tables", "valid_rows"]
+__all__ = ["Table", "physical", "readable", "tables", "valid_rows"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Table:
 
 def tables(group: h5py.Group) -> Iterator[Table]:
     """Yield every growing table of the group and of the groups below it."""
-    here = dict(group.items())
+    here = dict(readable(group))
     for name, item in here.items():
         if isinstance(item, h5py.Group):
             yield from tables(item)
@@ -77,6 +78,20 @@ def physical(dataset: h5py.Dataset, stop: int | None = None, *, start: int = 0) 
     if "scale_factor" in dataset.attrs:
         return values * dataset.attrs["scale_factor"] + dataset.attrs.get("add_offset", 0.0)
     return values
+
+
+def readable(group: h5py.Group) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
+    """Yield what a group has; of a damaged file, what can be opened."""
+    names: list[str] = []
+    with contextlib.suppress(OSError, KeyError, RuntimeError):
+        names = list(group[group.name])  # a file opens what it lists, a group does not
+    for name in names:
+        try:
+            item = group[name]
+            dict(item.attrs)
+        except (OSError, KeyError, RuntimeError):
+            continue
+        yield name, item
 
 
 def _stored_rows(dataset: h5py.Dataset) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -104,7 +105,7 @@ def _estimate(intended: Reproduction, jobs: int, quick: bool) -> dict[str, Any]:
         "skipped": intended.skipped,
         "trainings": sum(len(part.plan.cells) for part in parts),
         "queries": sum(part.plan.queries for part in parts),
-        "seconds": None if quick else seconds / jobs,
+        "seconds": None if quick else seconds / min(jobs, os.cpu_count() or 1),
     }
 
 
@@ -113,7 +114,7 @@ def _estimate_text(estimate: dict[str, Any]) -> str:
 
     time = "about a minute"
     if estimate["seconds"] is not None:
-        time = f"about {duration(estimate['seconds'])} on as many idle cores as there are processes"
+        time = f"about {duration(estimate['seconds'])} on a machine that does nothing else"
     lines = [
         f"momeni2023  {', '.join(estimate['systems'])}: {estimate['trainings']} trainings",
         f"queries     at most {estimate['queries']}, tests included, learning curves not; {time}",

@@ -51,7 +51,7 @@ class ComparePlan:
     ----------
     cells : tuple of Cell
     refused : dict
-        Reasons by (rule, device).
+        Reasons by (rule, device); there may be cells of larger budgets.
     queries : int
         Of all cells, tests included, at the most.
     device_seconds : float or None
@@ -97,15 +97,14 @@ def plan_comparison(config: CompareConfig, dataset: Dataset) -> ComparePlan:
             except ValueError as error:
                 refused[r, d] = f"does not apply: {error}"
                 continue
-            try:
-                found = [
-                    Cell(r, d, b, seed, *pair.within(budget))
-                    for seed in seeds
-                    for b, budget in enumerate(config.budgets)
-                ]
-            except ValueError as error:
-                refused[r, d] = str(error)
-                continue
+            found = []
+            for b, budget in enumerate(config.budgets):
+                try:
+                    fitted = pair.within(budget)
+                except ValueError as error:  # a larger budget may do
+                    refused[r, d] = str(error)
+                else:
+                    found += [Cell(r, d, b, seed, *fitted) for seed in seeds]
             cells += found
             spent = sum(cell.queries + pair.n_test_queries for cell in found)
             queries += spent

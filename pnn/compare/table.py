@@ -130,11 +130,10 @@ def read_comparison(path: str | Path) -> Comparison:
                 of = (cells[columns["cell"]][:, :3] == (r, d, b)).all(axis=1)
                 chosen = {name: values[of] for name, values in columns.items()}
                 seeds = cells[chosen["cell"]][:, 3]
-                reason = refused.get((r, d), "")
                 lines.append(
                     _line(config, r, device.label, budget, seeds, chosen, linear)
-                    if not reason
-                    else _empty(config, r, device.label, budget, reason)
+                    if (cells[:, :3] == (r, d, b)).all(axis=1).any()
+                    else _empty(config, r, device.label, budget, refused[r, d])
                 )
     return Comparison(
         name=config.name,

@@ -13,13 +13,13 @@ import h5py
 
 from devices.hdf5 import attribute, read_attributes, tables
 from devices.hdf5.attributes import put_in_place
+from devices.hdf5.tables import readable
 from pnn.log_tools.check import broken_objects
 from pnn.log_tools.opening import beside, existing
+from pnn.log_tools.salvage import salvage
 from pnn.log_tools.superblock import mend, read_superblock
 
 __all__ = ["Repair", "repair"]
-
-_LOST = "/lost"
 
 
 @dataclass
@@ -79,38 +79,54 @@ def repair(path: str | Path, out: str | Path | None = None) -> Repair:
             result.done.append(f"gave it back its length: {block.missing} bytes were missing")
         if block.open_flags:
             result.done.append("removed the mark that it is being written")
-        try:
-            file = h5py.File(copy, "r+")
-        except OSError as error:
-            raise ValueError(f"{path}: too much is lost to read anything ({error})") from error
-        with file:
-            _mend_content(file, block.size if block.missing else None, result)
+        whole = _leave_out(copy, block.size if block.missing else None, result)
+        with h5py.File(copy, "r+") as file:
+            _mend_content(file, whole, result)
     except BaseException:
         copy.unlink(missing_ok=True)
         raise
     return result
 
 
-def _mend_content(file: h5py.File, size: int | None, result: Repair) -> None:
-    """Cut tables to what is whole; `size` is that of the file before it got its length back."""
-    for place, why in broken_objects(file).items():
-        # Out of the way, as what has lost its inside can be moved, but not deleted.
-        file.require_group(_LOST)
-        file.move(place, f"{_LOST}/{place.strip('/').replace('/', '.')}")
-        result.lost.append(f"{place} ({why}); what is left of it is in {_LOST}")
-    if size is not None:
-        result.lost += [
-            f"{item.name}: its values are, in part, behind the end of the file; they read as 0"
-            for item in _arrays(file)
-            if item.chunks is None
-            and (offset := item.id.get_offset()) is not None
-            and offset + item.id.get_storage_size() > size
-        ]
-    for table in [one for one in tables(file) if one.group.name != _LOST]:
+def _leave_out(copy: Path, size: int | None, result: Repair) -> dict[str, int]:
+    """Leave out what cannot be read; return the rows of each array that lie before the cut.
+
+    `size` is that of the file before it got its length back; None if it had it.
+    """
+    whole: dict[str, int] = {}
+    try:
+        with h5py.File(copy, "r") as file:
+            broken = broken_objects(file)
+            try:
+                dict(file.attrs)
+            except (OSError, RuntimeError) as error:
+                broken["attributes of the file"] = str(error)
+            arrays = (
+                [] if size is None else [one for one in _arrays(file) if one.name not in broken]
+            )
+            for item in arrays:
+                assert size is not None
+                if item.chunks is not None:
+                    whole[item.name] = _rows_before(item, size)
+                elif (at := item.id.get_offset()) and at + item.id.get_storage_size() > size:
+                    result.lost.append(
+                        f"{item.name}: its values are, in part, behind the end of the file; they "
+                        "read as 0"
+                    )
+    except (OSError, KeyError, RuntimeError) as error:
+        raise ValueError(f"{result.path}: too much is lost to read anything ({error})") from error
+    result.lost += [f"{place} ({why})" for place, why in broken.items()]
+    if broken:
+        salvage(copy)
+    return whole
+
+
+def _mend_content(file: h5py.File, whole: dict[str, int], result: Repair) -> None:
+    """Cut tables to their whole rows, and say what became of the run."""
+    for table in list(tables(file)):
         name = f"{table.group.name.rstrip('/')}/{table.dim}"
-        if size is not None:
-            rows = min(_rows_before(table.group[one], size) for one in table.lengths)
-            table = replace(table, rows=min(rows, table.rows))  # noqa: PLW2901
+        before = [whole.get(table.group[one].name, table.rows) for one in table.lengths]
+        table = replace(table, rows=min(table.rows, *before))  # noqa: PLW2901
         if table.counted:
             result.rows[name] = table.rows
         if table.ragged:
@@ -133,10 +149,7 @@ def _mend_content(file: h5py.File, size: int | None, result: Repair) -> None:
 
 
 def _arrays(group: h5py.Group) -> Iterator[h5py.Dataset]:
-    for name in group:
-        if name == _LOST.strip("/"):
-            continue
-        item = group[name]
+    for _, item in readable(group):
         if isinstance(item, h5py.Group):
             yield from _arrays(item)
         elif isinstance(item, h5py.Dataset):

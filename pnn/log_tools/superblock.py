@@ -8,12 +8,14 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 __all__ = ["Superblock", "mend", "read_superblock"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _END_AT = {0: 40, 1: 44, 2: 28, 3: 28}  # of the address behind the last byte
 _FLAGS_AT, _CHECKSUM_AT = 11, 44  # in versions 2 and 3
+_HEAP_REACH = 2**24  # collections are of 4 KiB, or of one long text
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def mend(path: Path, found: Superblock) -> None:
     """Give the file the length that it should have, and say that nobody is writing it."""
     with path.open("r+b") as file:
         if found.missing:
+            _break_cut_heap(file, found.size)
             file.truncate(found.end)
         if found.version == 3:
             file.seek(0)
@@ -70,6 +73,23 @@ def mend(path: Path, found: Superblock) -> None:
             struct.pack_into("<Q", head, _END_AT[3], max(found.end, found.size))
             file.seek(0)
             file.write(head + struct.pack("<I", _lookup3(bytes(head))))
+
+
+def _break_cut_heap(file: BinaryIO, size: int) -> None:
+    """Make a collection of texts that the cut goes through one that cannot be read.
+
+    The library would look for the end of what reads as zeros, for ever. (Section III.E, global
+    heap: signature, version 1, three zeros, size.)
+    """
+    start = max(0, size - _HEAP_REACH)
+    file.seek(start)
+    data = file.read(size - start)
+    at = len(data)
+    while (at := data.rfind(b"GCOL\x01\0\0\0", 0, at)) >= 0:
+        (length,) = struct.unpack("<Q", data[at + 8 : at + 16].ljust(8, b"\xff"))
+        if at + length > len(data):
+            file.seek(start + at)
+            file.write(b"\0\0\0\0")
 
 
 def _lookup3(data: bytes) -> int:

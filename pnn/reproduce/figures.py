@@ -59,6 +59,10 @@ def _curves(ax: Any, system: dict[str, Any], condition: str) -> None:
             style.pop("label")
         ax.plot(entry["queries"], 100 * entry["accuracy"], "*", ms=10, **style)
     ax.set_xscale("log")
+    ticker = require("matplotlib.ticker", "plot")
+    ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 3.0)))
+    ax.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
+    ax.xaxis.set_minor_formatter(ticker.NullFormatter())
     ax.set_xlabel("training queries")
     ax.set_title(f"medium: {'still' if condition == 'still' else 'changes ' + condition}")
 

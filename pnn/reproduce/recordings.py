@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
-from devices.recorded_rows import RecordedRows, read_rows
+from devices.hdf5 import read_attributes
+from devices.recorded_rows import RecordedRows, digest, read_rows
 from pnn.importing import import_rows
 from pnn.twin import Kind, fit_twin
 from simulators import AcousticCavity
@@ -68,8 +70,19 @@ def simulated_recording(rows: int, seed: int) -> RecordedRows:
 
 
 def make_twin(rows: RecordedRows, path: Path, kind: Kind, seed: int) -> TwinNote:
-    """Fit a twin to a recording and write it, unless the file is there; say how good it is."""
-    if not path.exists():
+    """Fit a twin to a recording and write it, unless the file is there; say how good it is.
+
+    Raises
+    ------
+    ValueError
+        If the file is there, of another recording.
+    """
+    if path.exists():
+        with h5py.File(path, "r") as file:
+            fitted = read_attributes(file).get("recording_digest")
+        if fitted != digest(rows.drives, rows.answers):
+            raise ValueError(f"{path} is a twin of another recording; give another --out")
+    else:
         fit = fit_twin(rows.drives, rows.answers, spec=rows.spec, kind=kind, seed=seed)
         fit.save(path)
     told = Twin(path).model.report

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from devices.provenance import provenance
 from pnn.compare import Comparison, read_comparison
 from pnn.compare.curves import Curve, read_curves
 from pnn.compare.table import Line
-from devices.provenance import provenance
 from pnn.reproduce import paper
 from pnn.reproduce.figures import draw
 from pnn.reproduce.recordings import TwinNote
@@ -86,6 +86,7 @@ def _system(name: str, comparison: Comparison, curves: list[Curve]) -> dict[str,
     return {
         "dataset": comparison.dataset,
         "device": SYSTEMS[name].device.get("name", "twin"),
+        "change": SYSTEMS[name].change,
         "linear": comparison.linear,
         "missing": comparison.missing,
         "results": results,
@@ -194,7 +195,10 @@ def _ran(name: str, system: dict[str, Any]) -> str:
             f"a twin of {what} (law: {twin['law']}, fitted to {twin['rows']} rows; R2 "
             f"{twin['r2']:.3f} on others, of an affine map {twin['affine_share']:.3f})"
         )
-    return f"{text}; {entry['seeds']} seeds; all in `{system['file']}`"
+    return (
+        f"{text}; {entry['seeds']} seeds; where the medium changes, c = {system['change']}; "
+        f"every training is in `{system['file']}`"
+    )
 
 
 def _linear(system: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pnn.data import Dataset, load
 from pnn.reproduce.recordings import TwinNote, make_twin, read_recording, simulated_recording
 from pnn.reproduce.report import write_report
 from pnn.reproduce.systems import SYSTEMS, comparison_of, tasks
+from pnn.twin import Kind
 
 __all__ = ["Reproduction", "prepare"]
 
@@ -43,9 +45,13 @@ class Reproduction:
     Attributes
     ----------
     folder : Path
-    parts : tuple of Part
+    systems : tuple of str
     skipped : dict
         Systems that are left out, with the reason.
+    recording : Path or None
+        Of the acoustic cavity.
+    options : dict
+        Of `comparison_of`.
     notes : dict
         What is known of the twins, once they are made.
     """
@@ -100,7 +106,7 @@ class Reproduction:
             if not part.path.exists():
                 compare(part.config, part.dataset, part.plan, progress(part.config.name))
             elif read_comparison(part.path).missing:
-                go_on(part.path, lambda _, part=part: part.dataset, progress(part.config.name))
+                go_on(part.path, partial(_same, part.dataset), progress(part.config.name))
         files = {part.path: part.systems for part in parts}
         return write_report(self.folder, files, self.notes, self.skipped, quick=self._quick)
 
@@ -116,14 +122,13 @@ class Reproduction:
             if SYSTEMS[name].device:
                 continue
             path = self._twin_path(name)
+            kind: Kind = "quadratic" if self._quick else "auto"
             if name == "acoustic-recorded":
                 assert self.recording is not None
                 rows = read_recording(self.recording)
-                kind = "quadratic" if self._quick else "auto"
             else:
                 rows = simulated_recording(1000 if self._quick else 3000, seed=0)
-                kind = "quadratic" if self._quick else "network"
-            self.notes[name] = make_twin(rows, path, kind, seed=0)  # type: ignore[arg-type]
+            self.notes[name] = make_twin(rows, path, kind, seed=0)
 
 
 def prepare(
@@ -171,13 +176,20 @@ def prepare(
     return Reproduction(folder, chosen, skipped, recording, options)
 
 
+def _same(dataset: Dataset, config: CompareConfig) -> Dataset:
+    return dataset
+
+
 def _check_same(part: Part) -> None:
     """Refuse to mix results of other settings with those that are asked for."""
     if not part.path.exists():
         return
     with h5py.File(part.path, "r") as file:
         there = read_attributes(file)["config"]
-    if there != part.config.model_dump(mode="json", exclude_unset=True):
+    wanted = part.config.model_dump(mode="json", exclude_unset=True)
+    for content in (there, wanted):  # what does not change a result
+        content["run"] = {k: v for k, v in content["run"].items() if k not in ("jobs", "out")}
+    if there != wanted:
         raise ValueError(
             f"{part.path} holds results of other settings (systems, seeds, or the toolkit's own); "
             "give the settings that it began with, or another --out"

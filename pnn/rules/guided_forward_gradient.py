@@ -27,7 +27,7 @@ class GuidedForwardGradient(ForwardGradient):
 
         dL/du = (L(u + s e) - L(u - s e)) / 2 s  e / n,
 
-    the gradient's part along the guess: less noise than along random signs, and a bias where the
+    the gradient's part along the guess: with a good one less noise than along random signs, with a bad one
     guess is poor. Nothing comes before the first drives, whose directions are random signs. Three
     queries per sample, layer and update.
 
@@ -39,7 +39,7 @@ class GuidedForwardGradient(ForwardGradient):
 
     name: ClassVar[str] = "guided-forward-gradient"
     works_on: ClassVar[str] = (
-        "as forward-gradient, which it is with a single layer; deeper networks with less noise"
+        "as forward-gradient, which it is with one layer; deeper, good where local losses guess well"
     )
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     trained: ClassVar[tuple[str, ...]] = ("W", "b", "M")

@@ -99,6 +99,7 @@ def run(
                 if "standing" not in file.h5.attrs:
                     file.set(standing=standing(provenance(), [device]))
                     record.table.note_instruments()
+                    file.flush()  # before anything is driven
                 for point in block:
                     if asked():
                         record.finish()

@@ -96,30 +96,25 @@ class LayeredNodes(Nudgeable):
             me, setting, SETTINGS, cubic=cubic, gain=gain, coupling=coupling, noise=noise
         )
         self.cubic = number(me, "cubic", chosen["cubic"], 0.0)
-        strength = number(me, "gain", chosen["gain"], 0.0)
+        first = number(me, "gain", chosen["gain"], 0.0)
+        later = number(me, "coupling", chosen["coupling"], 0.0)
         reach = number(me, "coupling_range", coupling_range, 0.0, above=True)
         number(me, "bias_range", bias_range, 0.0, above=True)
         self._noise = number(me, "noise", chosen["noise"], 0.0) * (not flag(me, "ideal", ideal))
-        between = [hidden] if isinstance(hidden, (int, np.integer)) else list(hidden)
-        self.sizes = tuple(
-            whole(me, name, n, 1)
-            for name, n in (
-                ("n_inputs", n_inputs),
-                *(("hidden", n) for n in between),
-                ("n_outputs", n_outputs),
-            )
-        )
+        between = [whole(me, "hidden", n, 1) for n in np.atleast_1d(hidden)]
+        ends = whole(me, "n_inputs", n_inputs, 1), whole(me, "n_outputs", n_outputs, 1)
+        self.sizes = (ends[0], *between, ends[1])
         self.n_nodes = sum(self.sizes[1:])
         self.force_limit = 10.0
         whole(me, "seed", seed, 0)
         drawn, noisy = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
         self._random = noisy
         values, limits = [], []
-        for below, n in zip(self.sizes, self.sizes[1:], strict=False):
-            couplings = strength / math.sqrt(below) * drawn.standard_normal(below * n)
+        for k, (below, n) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
+            strength = (later if k else first) / math.sqrt(below)
+            couplings = strength * drawn.standard_normal(below * n)
             values += [np.clip(couplings, -reach, reach), np.zeros(n)]
             limits += [np.full(below * n, reach), np.full(n, bias_range)]
-            strength = number(me, "coupling", chosen["coupling"], 0.0)
         high = np.concatenate(limits)
         self.spec = DeviceSpec(
             name=self._name,

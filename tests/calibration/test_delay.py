@@ -42,6 +42,18 @@ def test_delay_of_several_channels_and_of_none():
     assert np.isnan(found.delay_samples[2])
 
 
+def test_bursts_that_disagree_tell_no_delay():
+    turns = iter([late(5.0), late(9.0)] * 2)
+
+    def box(u):
+        return next(turns)(u)
+
+    with FunctionDevice(box, N, N, low=-1) as device:
+        found = Delay(waveform=True).run(device)
+    assert np.isnan(found.delay_samples[0])
+    assert found.standard_error_samples[0] == pytest.approx(2 / np.sqrt(3), abs=0.01)
+
+
 def test_delay_of_a_device_with_memory_and_of_one_without():
     with ShiftRegister(5) as line:
         found = Delay(samples=256, bursts=2).run(line)

@@ -69,6 +69,13 @@ def test_outputs_that_a_law_does_not_explain_call_no_input_dead():
     assert found.dead_inputs == ()
 
 
+def test_an_input_that_was_never_moved_is_not_dead():
+    drives = drives_of(4)
+    drives[:, 1] = 0.5
+    found = find_structure(drives, drives[:, :3] + 1)
+    assert (found.still_inputs, found.dead_inputs) == ((1,), (3,))
+
+
 def test_phases_are_told_by_their_cosines():
     phases = drives_of(4) * 2 * np.pi
     t = np.array([[1.0, 1.0, 0, 0], [0, 0, 0, 0.5]])

@@ -335,3 +335,14 @@ def test_the_example_recovers_what_a_moving_medium_costs():
         assert rest - moved > 0.2
         assert (mended - moved) / (rest - moved) > 0.8
         assert 0 < queries <= 0.1
+
+
+def test_another_medium_takes_the_place_of_a_simulated_one():
+    sizes = {"n_inputs": 6, "n_outputs": 20, "ideal": True}
+    with ScatteringMedium(seed=1, **sizes) as one, ScatteringMedium(seed=2, **sizes) as other:
+        drives = np.random.default_rng(0).random((4, 6))
+        assert np.abs(one.measure(drives) - other.measure(drives)).max() > 0.1
+        one.transmission_matrix = other.transmission_matrix
+        np.testing.assert_allclose(one.measure(drives), other.measure(drives), rtol=1e-4)
+        with pytest.raises(ValueError, match=r"shape \(3, 3\); it must be .* \(20, 6\)"):
+            one.transmission_matrix = np.eye(3)

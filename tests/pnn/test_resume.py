@@ -127,7 +127,7 @@ DRIFTING = {
         ("phyll", "layerwise"),
         ("phyll", "joint"),
         ("node-perturbation", "layerwise"),
-        ("physics-aware", "layerwise"),
+        pytest.param("physics-aware", "layerwise", marks=pytest.mark.slow),  # fits twins
         ("spsa", "layerwise"),
         ("readout", "layerwise"),
     ],

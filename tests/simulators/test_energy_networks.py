@@ -197,7 +197,8 @@ def test_what_can_be_nudged_is_found_through_wrappers():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hidden": 0}, "hidden=0 must be a whole number of at least 1"),
+        ({"hidden": 0}, r"hidden=.*0.* must be a whole number of at least 1"),
+        ({"hidden": 2.5}, r"hidden=.*2\.5.* must be a whole number of at least 1"),
         ({"cubic": -1.0}, "cubic=-1"),
         ({"coupling_range": 0.0}, "coupling_range=0"),
         ({"setting": "wild"}, "setting='wild' is not one of measured-like, rich"),

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import pnn
 from devices import Flag
-from devices.hdf5 import RecordFile
+from devices.hdf5 import RecordFile, tables
 from pnn.cli.main import app
 
 DEVICE = "sim:scattering-medium?n_inputs=6&n_outputs=8&seed=1"
@@ -186,6 +186,31 @@ def test_a_damaged_file_ends_with_4_and_is_repaired(folder, tmp_path):
     again = pnn_("log", "repair", path)
     assert again.exit_code == 4
     assert "is not overwritten" in again.stderr
+
+
+@pytest.mark.parametrize("name", ["trained.h5", "swept.h5"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.97])
+def test_what_is_left_of_a_cut_file_is_read_by_every_tool(folder, tmp_path, name, share):
+    whole = (folder / name).read_bytes()
+    path, mended = tmp_path / "cut.h5", tmp_path / "cut.repaired.h5"
+    path.write_bytes(whole[: int(share * len(whole))])
+    done = pnn_("log", "repair", path)
+    if "too much is lost" in done.stderr:
+        assert done.exit_code == 2
+        assert share < 0.5
+        assert not mended.exists()
+        return
+    assert done.exit_code == 0, done.output
+    assert pnn_("log", "check", mended).exit_code == 0
+    assert pnn_("log", "show", mended).exit_code == 0
+    with pnn.open_run(mended) as run:
+        for group in run.groups:
+            run.dataset(group).load()
+    with h5py.File(folder / name) as file, h5py.File(mended) as other:
+        for table in tables(other):
+            for column in table.lengths:
+                place = f"{table.group.name}/{column}"
+                np.testing.assert_array_equal(other[place], file[place][: table.rows])
 
 
 def test_rows_are_printed(folder):
