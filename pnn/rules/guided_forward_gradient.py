@@ -27,9 +27,9 @@ class GuidedForwardGradient(ForwardGradient):
 
         dL/du = (L(u + s e) - L(u - s e)) / 2 s  e / n,
 
-    the gradient's part along the guess: with a good one less noise than along random signs, with a bad one
-    guess is poor. Nothing comes before the first drives, whose directions are random signs. Three
-    queries per sample, layer and update.
+    the gradient's part along the guess: nearly all of it with less noise where the guess is good,
+    little where it is poor. Nothing comes before the first drives, whose directions are random
+    signs. Three queries per sample, layer and update.
 
     Parameters
     ----------

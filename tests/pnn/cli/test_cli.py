@@ -1,6 +1,7 @@
 """The command line: what it prints, how it ends, what it leaves behind."""
 
 import json
+import re
 import os
 import signal
 import subprocess
@@ -282,7 +283,7 @@ def test_a_log_shows_what_the_run_said(trained):
     shown = pnn("log", "show", out)
     assert shown.exit_code == 0
     assert shown.stdout.startswith(f"{out}: small, done, started ")
-    assert "device   Box(n_inputs=20)" in shown.stdout
+    assert re.search(r"^device +Box\(n_inputs=20\)", shown.stdout, re.MULTILINE)
     assert "pnn-toolkit" in shown.stdout
     assert content["verdict"] in shown.stdout
     whole = json.loads(pnn("log", "show", out, "--json").stdout)
