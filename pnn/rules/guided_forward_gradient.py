@@ -39,7 +39,7 @@ class GuidedForwardGradient(ForwardGradient):
 
     name: ClassVar[str] = "guided-forward-gradient"
     works_on: ClassVar[str] = (
-        "as forward-gradient, which it is with one layer; deeper, good where local losses guess well"
+        "as forward-gradient, which it is with one layer; deeper, where local losses guess well"
     )
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     trained: ClassVar[tuple[str, ...]] = ("W", "b", "M")

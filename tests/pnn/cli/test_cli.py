@@ -1,8 +1,8 @@
 """The command line: what it prints, how it ends, what it leaves behind."""
 
 import json
-import re
 import os
+import re
 import signal
 import subprocess
 import sys
