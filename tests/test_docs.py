@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,8 @@ def test_examples_run_as_they_are(example, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() or figure.is_file()
+
+
+def test_the_table_of_all_rules_has_all_rules():
+    path = ROOT / "examples" / "compare" / "digital_stand_in.toml"
+    assert set(tomllib.loads(path.read_text(encoding="utf-8"))["rules"]) == set(RULES)

@@ -28,6 +28,7 @@ def plot_comparison(comparison: Comparison, folder: str | Path | None = None) ->
         If the extra plot is not installed.
     """
     figure_module = require("matplotlib.figure", "plot")
+    ticker = require("matplotlib.ticker", "plot")
 
     paths = []
     scale = 100 if comparison.score == "accuracy" else 1
@@ -45,14 +46,18 @@ def plot_comparison(comparison: Comparison, folder: str | Path | None = None) ->
         }
         if not drawn:
             continue
-        figure = figure_module.Figure(figsize=(4.2 * len(drawn) + 2.6, 4.2), layout="constrained")
-        axes: Any = figure.subplots(1, len(drawn), sharey=True, squeeze=False)[0]
         rules = list(dict.fromkeys(line.rule for line in lines))
-        for ax, (text, amount) in zip(axes, drawn.items(), strict=True):
+        rows, columns = -(-len(drawn) // 2), min(2, len(drawn))
+        height = max(4.2 * rows, 0.19 * len(rules))  # the legend has a line for each rule
+        figure = figure_module.Figure(figsize=(5.0 * columns + 2.8, height), layout="constrained")
+        axes: Any = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+        for ax in axes[len(drawn) :]:
+            ax.set_axis_off()
+        for ax, (text, amount) in zip(axes, drawn.items(), strict=False):
             for k, rule in enumerate(rules):
                 of = sorted((line for line in lines if line.rule == rule), key=amount)
                 ax.errorbar(
-                    [max(amount(line), 1e-9) for line in of],
+                    [amount(line) for line in of],
                     [scale * line.score for line in of],
                     [scale * np.nan_to_num(line.spread) for line in of],
                     color=f"C{k % 10}",
@@ -62,14 +67,20 @@ def plot_comparison(comparison: Comparison, folder: str | Path | None = None) ->
                     lw=1,
                 )
             ax.axhline(scale * comparison.linear, color="0.5", ls="--", lw=1, label="linear model")
-            ax.set_xscale("log")
             ax.set_xlabel(text)
+            # What costs nothing has a place on the axis, too: a decade before the cheapest.
+            costs = [amount(line) for line in lines if amount(line) > 0]
+            if len(costs) < len(lines):
+                ax.set_xscale("symlog", linthresh=min(costs), linscale=0.5)
+            else:
+                ax.set_xscale("log")
+            ax.xaxis.set_minor_formatter(ticker.NullFormatter())
             ax.grid(alpha=0.3)
         for line in comparison.lines:
             refused = line.error.startswith("does not apply")
             if refused and (line.device, line.budget) == (device, comparison.lines[0].budget):
                 axes[0].plot([], [], " ", label=f"{line.rule}: does not apply")
-        axes[0].set_ylabel("test accuracy in %" if scale == 100 else "test R2")
+        figure.supylabel("test accuracy in %" if scale == 100 else "test R2", fontsize="medium")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right upper", fontsize="small")
         figure.suptitle(f"{comparison.dataset} through {device}")
