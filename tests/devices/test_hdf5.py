@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import textwrap
@@ -384,9 +383,9 @@ def test_kill_9_loses_no_flushed_row(path):
         assert process.stdout is not None
         for _ in range(30):
             process.stdout.readline()
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         flushed = int(("3000\n" + process.stdout.read()).split("\n")[-2])
-    assert process.returncode == -signal.SIGKILL
+    assert process.returncode != 0
     found = opened(path, "device")
     rows = found.sizes["row"]
     assert rows >= flushed >= 3000

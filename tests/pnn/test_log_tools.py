@@ -3,7 +3,6 @@
 import csv
 import os
 import random
-import signal
 import subprocess
 import sys
 import textwrap
@@ -73,7 +72,7 @@ def killed(path, live="plain", after=3, wait_s=0.0):
     with started(path, live) as process:
         lines = [process.stdout.readline() for _ in range(after)]
         time.sleep(wait_s)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         lines += process.stdout.read().splitlines()
     return int(lines[-1] if lines[-1].strip().isdigit() else lines[-2])
 
