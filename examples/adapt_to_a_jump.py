@@ -143,7 +143,8 @@ def plot(results, path):
                 axis.plot(places, values, "k.", markersize=3)
         axis.set(title=scene, xticks=range(3), xticklabels=states, ylim=(0, 100))
     axes[0].set_ylabel("test accuracy (%)")
-    axes[0].legend(loc="lower left", fontsize="small")
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=len(results), fontsize="small")
     figure.savefig(path, dpi=120)
     print(path)
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from pnn.cli.errors import reported
+from pnn.cli.options import Json
 
 __all__ = ["bench"]
 
@@ -51,9 +52,7 @@ def serve(
     write: Annotated[
         Path | None, typer.Option(help="Write a copy of the rig file with the addresses.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on stdout.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Serve the instruments of a rig, with the physics of its simulator, until Ctrl-C."""
     with reported():

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from pnn.cli.errors import reported
+from pnn.cli.options import DryRun, Json
 
 __all__ = ["add_calibration"]
 
@@ -44,12 +45,8 @@ def characterise(
         str | None, typer.Option(help="HDF5 file to write; the plot goes beside it, as .png.")
     ] = None,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Whether to draw.")] = True,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it costs; drive nothing.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on stdout.")
-    ] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Say what a device is good for, before any training: from random drives or a recording."""
     with reported():
@@ -133,12 +130,8 @@ def calibrate(
         list[str] | None,
         typer.Option(help="NAME=VALUE: how far a rig's monitor may leave what it reads now."),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it costs; drive nothing.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on stdout.")
-    ] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Measure a device procedure by procedure, in order, and keep a file of each."""
     with reported():

@@ -11,10 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from pnn.cli.errors import reported
+from pnn.cli.options import DryRun, Json
 
 __all__ = ["add_compare"]
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
 def add_compare(app: typer.Typer) -> None:
@@ -37,9 +36,7 @@ def compare(
     out: Annotated[str | None, typer.Option(help="File to write.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
     plots: Annotated[bool, typer.Option(help="Write plots beside the file.")] = True,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and estimate; drive nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Train rules on devices over seeds under budgets of queries; a table, plots and one file."""

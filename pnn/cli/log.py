@@ -11,6 +11,7 @@ import typer
 
 from pnn.cli.errors import reported
 from pnn.cli.log_import import import_recording
+from pnn.cli.options import Json
 
 __all__ = ["log"]
 
@@ -19,7 +20,6 @@ log.command("import")(import_recording)
 
 File = Annotated[Path, typer.Argument(help="A file of this toolkit: run, sweep, recording ...")]
 Out = Annotated[Path | None, typer.Option(help="The copy to write; beside the file if not given.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Group = Annotated[str | None, typer.Option(help="The group, where there are several.")]
 
 

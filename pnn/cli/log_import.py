@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pnn.cli.errors import reported
+from pnn.cli.options import Json
 
 __all__ = ["import_recording"]
 
@@ -45,9 +46,7 @@ def import_recording(
     out: Annotated[
         Path | None, typer.Option(help="HDF5 file to write; beside FILE if not given.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on stdout.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Turn drives and answers of another program into a recording."""
     with reported():

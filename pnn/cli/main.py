@@ -15,6 +15,7 @@ from pnn.cli.calibration import add_calibration
 from pnn.cli.compare import add_compare
 from pnn.cli.errors import EXIT_CODES, reported
 from pnn.cli.log import log
+from pnn.cli.options import Json
 from pnn.cli.reproduce import reproduce
 from pnn.cli.rig import rig as rig_verbs
 from pnn.cli.sweep import sweep
@@ -41,8 +42,6 @@ add_calibration(app)
 app.command()(sweep)
 add_compare(app)
 app.command()(analyse)
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pnn.cli.errors import reported
+from pnn.cli.options import Json
 
 if TYPE_CHECKING:
     from pnn.reproduce import Reproduction
@@ -58,9 +59,7 @@ def momeni2023(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Estimate queries and time; drive nothing.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on stdout.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """PhyLL beside its references, on acoustic, microwave and optical networks.
 

@@ -11,12 +11,12 @@ from urllib.parse import urlencode
 import typer
 
 from pnn.cli.errors import reported
+from pnn.cli.options import Json
 
 __all__ = ["rig", "rig_device"]
 
 rig = typer.Typer(no_args_is_help=True, help="Instruments: what is connected, check, all off.")
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 RigFile = Annotated[Path, typer.Argument(help="A rig file (rig.toml).")]
 
 

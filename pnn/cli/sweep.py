@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from pnn.cli.errors import reported
+from pnn.cli.options import DeviceName, DryRun, Json, Mode, RigName
 from pnn.cli.rig import rig_device
 
 __all__ = ["sweep"]
@@ -20,13 +21,9 @@ def sweep(
     config: Annotated[
         str | None, typer.Argument(help="A TOML file; not needed with --resume.")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="Another device: NAME?key=value&..., or a TOML file.")
-    ] = None,
-    rig: Annotated[
-        str | None, typer.Option(help="A rig file (rig.toml) instead of --device.")
-    ] = None,
-    mode: Annotated[str, typer.Option(help="With --rig: real, sim or replay.")] = "real",
+    device: DeviceName = None,
+    rig: RigName = None,
+    mode: Mode = "real",
     out: Annotated[str | None, typer.Option(help="File to write.")] = None,
     repeats: Annotated[int | None, typer.Option(help="How often each point is measured.")] = None,
     order: Annotated[str | None, typer.Option(help="random or grid.")] = None,
@@ -37,15 +34,11 @@ def sweep(
     accept: Annotated[
         bool, typer.Option("--accept", help="Resume although device, limits or code differ.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and estimate; drive nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     keys: Annotated[
         bool, typer.Option("--keys", help="Describe every key of a configuration instead.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on stdout.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Vary parameters, drives or the device, and measure at every point."""
     with reported():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pnn.cli.errors import reported
+from pnn.cli.options import DeviceName, DryRun, Json, Mode, RigName
 from pnn.cli.resume import check_options, check_same, finished_summary, missing
 from pnn.cli.rig import rig_device
 
@@ -25,13 +26,9 @@ def train(
     config: Annotated[
         str | None, typer.Argument(help="A preset (see `pnn presets`) or a TOML file.")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="Another device: NAME?key=value&..., or a TOML file.")
-    ] = None,
-    rig: Annotated[
-        str | None, typer.Option(help="A rig file (rig.toml) instead of --device.")
-    ] = None,
-    mode: Annotated[str, typer.Option(help="With --rig: real, sim or replay.")] = "real",
+    device: DeviceName = None,
+    rig: RigName = None,
+    mode: Mode = "real",
     rule: Annotated[str | None, typer.Option(help="Another rule; `pnn rules` lists them.")] = None,
     seed: Annotated[int | None, typer.Option(help="First seed.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
@@ -59,12 +56,8 @@ def train(
         bool,
         typer.Option("--accept", help="With --resume: although code, packages or devices differ."),
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and estimate; drive nothing.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on stdout.")
-    ] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Train through a device, test, and report with controls."""
     with reported():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pnn.cli.errors import reported
+from pnn.cli.options import Json
 
 if TYPE_CHECKING:
     from devices.recorded_rows import RecordedRows
@@ -49,9 +50,7 @@ def fit(
     plot: Annotated[
         bool, typer.Option("--plot/--no-plot", help="Whether to draw, beside the twin, as .png.")
     ] = True,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on stdout.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Fit a twin to a recording, judge it on rows that it has not seen, and write it."""
     with reported():

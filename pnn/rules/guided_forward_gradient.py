@@ -12,12 +12,13 @@ from torch.nn.functional import cross_entropy
 from pnn.layer import PhysicalLayer, Weights
 from pnn.passage import drives_of
 from pnn.rules.forward_gradient import ForwardGradient
+from pnn.rules.projected import ProjectedRule
 from pnn.training import Session
 
 __all__ = ["GuidedForwardGradient"]
 
 
-class GuidedForwardGradient(ForwardGradient):
+class GuidedForwardGradient(ProjectedRule, ForwardGradient):
     """The loss's derivative along guesses of local losses (Fournier et al., arXiv:2306.06968).
 
     Every layer but the last has a local loss l, the cross-entropy of softmax(relu(h) M), of which
@@ -41,30 +42,16 @@ class GuidedForwardGradient(ForwardGradient):
     works_on: ClassVar[str] = (
         "as forward-gradient, which it is with one layer; deeper, where local losses guess well"
     )
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
-    trained: ClassVar[tuple[str, ...]] = ("W", "b", "M")
 
     def prepare(self, session: Session) -> None:
         """Begin without local losses."""
         super().prepare(session)
         self.local_losses: list[torch.Tensor] = []
 
-    def start(
-        self, layer: PhysicalLayer, n_outputs: int, last: bool, generator: torch.Generator
-    ) -> Weights:
-        """Return W, b, and the layer's projection M."""
-        weights = super().start(layer, n_outputs, False, generator)
-        M = torch.randn(layer.width, n_outputs, generator=generator) / layer.width**0.5
-        return weights | {"M": M}
-
     def read(self, weights: Weights, handed_on: torch.Tensor) -> torch.Tensor:
         """Return relu(h) M; keep both for the guess of the next layer."""
         self.passed = weights["M"], handed_on.detach()
-        return handed_on.relu() @ weights["M"]
-
-    def multiply_adds(self, n_features: int, width: int, n_classes: int) -> int:
-        """Return the multiply-adds of W and M."""
-        return width * (n_features + n_classes)
+        return super().read(weights, handed_on)
 
     def draw(self, index: int, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return the guesses with random signs; for the first layer, signs alone."""

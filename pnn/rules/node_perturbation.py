@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pnn.layer import PhysicalLayer, Weights
+from pnn.layer import PhysicalLayer
 from pnn.rules.perturbing import PerturbingRule
+from pnn.rules.projected import ProjectedRule
 
 __all__ = ["NodePerturbation"]
 
 
-class NodePerturbation(PerturbingRule):
+class NodePerturbation(ProjectedRule, PerturbingRule):
     """Local losses, and forward gradients through the device (Ren et al., arXiv:2210.03310).
 
     Every layer has a loss of its own, the cross-entropy of softmax(relu(h) M); no error crosses
@@ -36,26 +37,8 @@ class NodePerturbation(PerturbingRule):
         "MNIST and CIFAR-10 as backpropagation does (arXiv:2210.03310, local MLP-Mixer)"
     )
     works_on: ClassVar[str] = "devices with few inputs whose drives vary continuously, low noise"
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
-    trained: ClassVar[tuple[str, ...]] = ("W", "b", "M")
     vjp_rows: ClassVar[int] = 2
     local: ClassVar[bool] = True
-
-    def start(
-        self, layer: PhysicalLayer, n_outputs: int, last: bool, generator: torch.Generator
-    ) -> Weights:
-        """Return W, b, and the layer's projection M."""
-        weights = super().start(layer, n_outputs, False, generator)
-        M = torch.randn(layer.width, n_outputs, generator=generator) / layer.width**0.5
-        return weights | {"M": M}
-
-    def read(self, weights: Weights, handed_on: torch.Tensor) -> torch.Tensor:
-        """Return relu(h) M."""
-        return handed_on.relu() @ weights["M"]
-
-    def multiply_adds(self, n_features: int, width: int, n_classes: int) -> int:
-        """Return the multiply-adds of W and M."""
-        return width * (n_features + n_classes)
 
     def vjp(
         self,
