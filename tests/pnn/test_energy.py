@@ -65,7 +65,7 @@ def test_the_plan_tells_the_energy_of_a_device_with_a_known_power(monkeypatch):
     from simulators.digital import RandomFeatures
 
     spec = DeviceSpec(name="box", n_inputs=16, n_outputs=8, seconds_per_query=0.5, watts=20.0)
-    monkeypatch.setattr("pnn.estimators.build_device", lambda *_, **__: RandomFeatures(spec=spec))
+    monkeypatch.setattr("pnn.estimator_base.build_device", lambda *_, **__: RandomFeatures(spec=spec))
     config = Config.model_validate({"data": "digits", "device": "any", "rule": "readout"})
     intended = plan(config, digits())
     assert intended.joules == pytest.approx(20.0 * 0.5 * intended.queries["total"])
