@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 __all__ = [
     "Desync",
     "DeviceError",
+    "InUse",
     "InstrumentError",
     "LimitError",
     "LinkDown",
@@ -63,6 +64,12 @@ class LinkDown(DeviceError):
     """The connection to the instrument is lost or was never there."""
 
     transient = True
+
+
+class InUse(LinkDown):
+    """Another program, or another rig of this one, holds the rig."""
+
+    transient = False
 
 
 class ReplyTimeout(DeviceError):

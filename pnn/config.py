@@ -45,8 +45,9 @@ class DataTable(Table):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     source: str = Field(
-        description="`digits`, `mnist5k`, `mnist`, `fashion-mnist`, `vowels`, `formants`, or a "
-        "file (.csv, .npz, .h5). Further keys go to the source's reader."
+        description="`digits`, `mnist5k`, `mnist`, `fashion-mnist`, `vowels`, `formants`; the "
+        "sequences `narma10`, `mackey-glass`, `waveforms`; or a file (.csv, .xlsx, .npz, .h5). "
+        "Further keys go to the source's reader."
     )
     path: str | None = Field(None, description="File or folder of the source, where it has one.")
     pool: int | None = Field(None, ge=1, description="Mean over pool x pool pixels, every arm.")

@@ -16,6 +16,7 @@ from devices import (
     Device,
     DeviceError,
     Flag,
+    InUse,
     LimitError,
     LinkDown,
     ReplyTimeout,
@@ -38,6 +39,7 @@ _ADVICE: tuple[tuple[type[BaseException], str], ...] = (
         "it is connected and silent: check terminations and baud rate in the rig file, and that "
         "no other program talks to it",
     ),
+    (InUse, "wait for that program, or end it"),
     (
         LinkDown,
         "is it switched on and connected? Compare its address with `pnn rig list`, and end other "
@@ -46,7 +48,7 @@ _ADVICE: tuple[tuple[type[BaseException], str], ...] = (
     (Desync, "switch it off and on, or clear its interface; then check again"),
     (ShortTransfer, "check the cable and, on a serial line, the baud rate"),
     (LimitError, "the rig's own drives break its [limits]: lower volts_per_input or the limits"),
-    (DeviceError, "another instrument at this address, or one that refuses: see the message"),
+    (DeviceError, "see the message; it may be another instrument, or one that refuses"),
 )
 
 

@@ -11,7 +11,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from devices.errors import LinkDown
+from devices.errors import InUse
 
 __all__ = ["RigLock"]
 
@@ -41,7 +41,7 @@ class RigLock:
 
         Raises
         ------
-        LinkDown
+        InUse
             If another process, or another rig in this one, has it.
         """
         try:
@@ -50,11 +50,9 @@ class RigLock:
             owner = "unknown"
             with contextlib.suppress(OSError):
                 owner = self._owner.read_text(encoding="ascii").strip()
-            busy = LinkDown(
+            raise InUse(
                 f"{self._address} is in use by process {owner}; end that one first, or wait for it"
-            )
-            busy.transient = False
-            raise busy from error
+            ) from error
         with contextlib.suppress(OSError):  # only for the message above
             self._owner.write_text(str(os.getpid()), encoding="ascii")
         return self

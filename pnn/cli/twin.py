@@ -58,6 +58,8 @@ def fit(
         from devices.recorded_rows import read_rows
         from pnn.twin_splits import fit_twin_on_splits
 
+        if recording.is_dir():
+            raise IsADirectoryError(f"{recording} is a folder: name the file of a recording")
         path = out or recording.with_name(f"{recording.stem}-twin.h5")
         picture = path.with_suffix(".png")
         if plot:

@@ -133,12 +133,12 @@ def _mend_content(file: h5py.File, whole: dict[str, int], result: Repair) -> Non
             longest = max(table.lengths.values())
             table.cut()
             result.done.append(f"cut {name} from {longest} to {table.rows} whole rows")
-    if read_attributes(file).get("status") == "running":
+    status = read_attributes(file).get("status")
+    cut = any(done.startswith("cut ") for done in result.done)
+    if status == "running" or (status == "done" and cut):
         result.done.append("marked it as interrupted")
-        for name, text in (
-            ("status", "interrupted"),
-            ("error", "the program that wrote it was killed"),
-        ):
+        why = "the program that wrote it was killed" if status == "running" else "rows are lost"
+        for name, text in (("status", "interrupted"), ("error", why)):
             if not put_in_place(file, name, text):  # a file of before there were slots
                 file.attrs[name] = text
     if result.done:

@@ -186,7 +186,9 @@ def load_sweep(source: str | Path | Mapping[str, Any], **changes: Any) -> SweepC
     if isinstance(source, Mapping):
         return validated(SweepConfig, {**source, **changes}, "the sweep")
     path = Path(source)
-    if path.suffix != ".toml" or not path.is_file():
+    if not path.is_file():
+        raise ConfigError(f"there is no file {path}: name the TOML file of a sweep")
+    if path.suffix != ".toml":
         raise ConfigError(f"{path} is no TOML file")
     return validated(SweepConfig, read_toml(path) | changes, str(path))
 

@@ -13,6 +13,9 @@ __all__ = ["with_addresses"]
 
 _TABLE = re.compile(r"\s*\[\s*instruments\s*\.\s*(?:\"([^\"]+)\"|'([^']+)'|([\w-]+))\s*\]")
 _ADDRESS = re.compile(r"\s*(address|token)\s*=")
+#: Values that name a Python file, or a recording, by a path from the rig file's folder.
+_FUNCTION = re.compile(r"""(["'])([^"':]+\.py):""")
+_PATH = re.compile(r"""^(\s*path\s*=\s*["'])([^"']+)""", re.MULTILINE)
 
 
 def with_addresses(
@@ -25,10 +28,16 @@ def with_addresses(
     Raises
     ------
     ValueError
-        If an instrument is not written as a table of its own.
+        If an instrument is not written as a table of its own, or the copy is to take the place of
+        its source.
     OSError
         If a file cannot be read or written.
     """
+    origin, there = Path(source).resolve(), Path(target).resolve()
+    if origin == there:
+        raise ValueError(f"{target} is the rig file itself: write the copy under another name")
+    if there.is_dir():
+        raise IsADirectoryError(f"{target} is a folder: name a file")
     lines, here = [], ""
     for line in Path(source).read_text(encoding="utf-8").splitlines():
         if line.lstrip().startswith("["):
@@ -42,6 +51,13 @@ def with_addresses(
         elif not (here in addresses and _ADDRESS.match(line)):
             lines.append(line)
     text = "\n".join(lines) + "\n"
+    if origin.parent != there.parent:  # what stands beside the rig file is found from anywhere
+
+        def whole(found: re.Match[str], end: str = "") -> str:
+            file = origin.parent / found[2]
+            return f"{found[1]}{file.as_posix()}{end}" if file.is_file() else found[0]
+
+        text = _PATH.sub(whole, _FUNCTION.sub(lambda found: whole(found, ":"), text))
     written = tomllib.loads(text).get("instruments", {})
     for name, address in addresses.items():
         if written.get(name, {}).get("address") != address:

@@ -2,6 +2,7 @@
 
 import sys
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,11 +66,16 @@ def test_the_plan_tells_the_energy_of_a_device_with_a_known_power(monkeypatch):
     from simulators.digital import RandomFeatures
 
     spec = DeviceSpec(name="box", n_inputs=16, n_outputs=8, seconds_per_query=0.5, watts=20.0)
-    monkeypatch.setattr("pnn.estimator_base.build_device", lambda *_, **__: RandomFeatures(spec=spec))
+    monkeypatch.setattr(
+        "pnn.estimator_base.build_device", lambda *_, **__: RandomFeatures(spec=spec)
+    )
     config = Config.model_validate({"data": "digits", "device": "any", "rule": "readout"})
     intended = plan(config, digits())
     assert intended.joules == pytest.approx(20.0 * 0.5 * intended.queries["total"])
     assert " J in the device" in plan_text(intended, 1)
+    unknown = replace(intended, joules=None)
+    assert "energy not known (no watts stated)" in plan_text(unknown, 1)
+    assert plan_text(replace(unknown, device_seconds=None), 1).count("energy not known") == 1
 
 
 def test_without_the_package_the_extra_is_named_and_off_nothing_is_needed(monkeypatch):

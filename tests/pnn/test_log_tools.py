@@ -183,7 +183,7 @@ def test_ragged_files_are_found_and_cut_on_a_copy(recording):
     assert found.rows["/row"] == 30
     assert "the columns of /row have different lengths, 30 rows are whole" in found.problems[0]
     result = repair(recording)
-    assert result.done == ["cut /row from 34 to 30 whole rows"]
+    assert result.done == ["cut /row from 34 to 30 whole rows", "marked it as interrupted"]
     assert opened(result.copy).sizes["row"] == 30
     assert check(result.copy).good
     assert not check(recording).good

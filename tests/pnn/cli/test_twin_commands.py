@@ -32,6 +32,23 @@ def recording(tmp_path):
     return path
 
 
+def test_training_goes_through_the_replay_of_an_imported_recording(recording, tmp_path):
+    """The features are drives that were recorded; the encoder moves them by a rounding or more."""
+    drives = np.loadtxt(tmp_path / "drives.csv", delimiter=",")
+    np.savez(tmp_path / "rows.npz", X=drives[:200], y=(drives[:200, 0] > 0.5).astype(int))
+    (tmp_path / "run.toml").write_text(
+        f"""
+        data = {json.dumps(str(tmp_path / "rows.npz"))}
+        device = {{ name = "replay", path = {json.dumps(str(recording))}, tolerance = 0.05 }}
+        rule = "readout"
+        run = {{ controls = [], out = {json.dumps(str(tmp_path / "run.h5"))} }}
+        """
+    )
+    done = run("train", tmp_path / "run.toml", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["accuracy"] > 0.7
+
+
 def test_a_recording_becomes_a_twin_that_is_trained_through(recording, tmp_path):
     done = run("twin", "fit", recording, "--splits", 2, "--epochs", 20)
     assert done.exit_code == 0, done.stderr

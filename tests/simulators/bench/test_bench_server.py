@@ -119,6 +119,27 @@ def test_a_copy_of_the_rig_file_gets_the_addresses_and_keeps_the_rest(tmp_path):
     assert new.replace('address = "socket://127.0.0.1:5"\n', "") == old
 
 
+def test_a_copy_in_another_folder_finds_what_stands_beside_the_rig_file(tmp_path):
+    (tmp_path / "lab.py").write_text("def kelvin():\n    return 295.0\n")
+    (tmp_path / "there").mkdir()
+    source, target = tmp_path / "rig.toml", tmp_path / "there" / "served.toml"
+    room = '[monitors.room]\ndriver = "callable-monitor"\nfunction = "lab.py:kelvin"\n'
+    source.write_text(f"{RIG}\n{room}")
+    with_addresses(source, target, {"board": "socket://127.0.0.1:5"})
+    assert f'function = "{(tmp_path / "lab.py").as_posix()}:kelvin"' in target.read_text()
+
+
+def test_a_rig_file_is_never_written_over_and_no_folder_is(tmp_path):
+    source = tmp_path / "rig.toml"
+    source.write_text(RIG)
+    with pytest.raises(ValueError, match="is the rig file itself"):
+        with_addresses(source, tmp_path / "." / "rig.toml", {"board": "socket://127.0.0.1:5"})
+    assert source.read_text() == RIG
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        with_addresses(source, tmp_path, {"board": "socket://127.0.0.1:5"})
+    assert sorted(tmp_path.iterdir()) == [source]
+
+
 def test_an_instrument_that_is_no_table_is_refused(tmp_path):
     source = tmp_path / "rig.toml"
     source.write_text('instruments.board = {driver = "board"}\n')
