@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from devices import Purpose
 from pnn.estimators import PhysicalClassifier
+from pnn.rules.backward import BackwardRule
+from pnn.rules.base import Rule
+from pnn.rules.readout import ridge
 
 __all__ = ["LayerAnalysis", "analyse", "ensembles", "hoyer"]
 
@@ -37,6 +40,10 @@ class LayerAnalysis:
         where fewer than two classes have an ensemble.
     accuracy, accuracy_up_to : float
         Of the layer's own scores, and of the network that ends with it.
+    probed : bool
+        Whether the layer has no class scores of its own. Both accuracies are then those of a ridge
+        regression of what it hands on, fitted on half of the rows and scored on the others; nan
+        where there are fewer than four rows.
     """
 
     layer: int
@@ -48,6 +55,7 @@ class LayerAnalysis:
     overlap: float
     accuracy: float
     accuracy_up_to: float
+    probed: bool
 
 
 def hoyer(activity: ArrayLike) -> Array:
@@ -110,7 +118,7 @@ def analyse(
     """Measure rows through a trained classifier and describe each layer.
 
     What a layer hands on is taken by its size. A rule that asks every label is looked at under
-    the label that it predicts.
+    the label that it predicts. Where a layer has no class scores of its own, a probe reads it.
 
     Parameters
     ----------
@@ -121,7 +129,7 @@ def analyse(
     shuffles : int
         Shuffles of the labels, for what chance gives.
     seed : int
-        Of the shuffles.
+        Of the shuffles, and of the halves of the rows for probes.
     purpose : str
         What the queries are counted under: as many as for a prediction.
     """
@@ -137,11 +145,19 @@ def analyse(
             activities.append(rule.hand_on(layer.weights, features).numpy())
     predicted = rule.combine(scores).argmax(dim=1).numpy()
     found = []
-    for i, (said, activity) in enumerate(zip(scores, activities, strict=True)):
-        a = np.abs(activity[np.arange(len(rows)), predicted] if activity.ndim == 3 else activity)
+    for i, (said, views) in enumerate(zip(scores, activities, strict=True)):
+        activity = views
+        if views.ndim == 3:  # one view may serve all labels
+            activity = views[np.arange(len(rows)), predicted if views.shape[1] > 1 else 0]
+        a = np.abs(activity)
         members = ensembles(a, labels)
         chance = [_share(ensembles(a, rng.permutation(labels))) for _ in range(shuffles)]
-        up_to = rule.combine(scores[: i + 1])
+        probed = not _reads_classes(rule, said, estimator.n_classes_, i + 1 == len(scores))
+        if probed:
+            accuracy = accuracy_up_to = _probe(activity, labels, estimator.n_classes_, seed)
+        else:
+            accuracy = _accuracy(said, labels)
+            accuracy_up_to = _accuracy(rule.combine(scores[: i + 1]), labels)
         found.append(
             LayerAnalysis(
                 layer=i + 1,
@@ -151,16 +167,32 @@ def analyse(
                 selective_by_chance=float(np.mean(chance)),
                 ensemble_sizes=tuple(int(n) for n in members.sum(axis=1)),
                 overlap=_overlap(members),
-                accuracy=_accuracy(said, labels),
-                accuracy_up_to=_accuracy(up_to, labels),
+                accuracy=accuracy,
+                accuracy_up_to=accuracy_up_to,
+                probed=probed,
             )
         )
     return found
 
 
-def _accuracy(scores: Any, labels: NDArray[Any]) -> float:
-    if scores.shape[1] < 2:  # a layer that says nothing of its own
+def _reads_classes(rule: Rule, scores: Any, n_classes: int, last: bool) -> bool:
+    """Return whether a layer's scores are of classes, and not empty or of its units."""
+    if isinstance(rule, BackwardRule) and type(rule).read is BackwardRule.read:
+        return last
+    return bool(scores.shape[1] == n_classes)
+
+
+def _probe(activity: Array, labels: NDArray[Any], n_classes: int, seed: int) -> float:
+    """Return the accuracy of a ridge regression on the half of the rows that it has not seen."""
+    if len(labels) < 4:
         return float("nan")
+    fit, rest = np.array_split(np.random.default_rng(seed).permutation(len(labels)), 2)
+    found = ridge(activity[fit], np.eye(n_classes)[labels[fit]])
+    said = activity[rest] @ found.weights + found.offset
+    return float(np.mean(said.argmax(axis=1) == labels[rest]))
+
+
+def _accuracy(scores: Any, labels: NDArray[Any]) -> float:
     return float(np.mean(scores.argmax(dim=1).numpy() == labels))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
@@ -53,7 +54,13 @@ def run_seed(
     record.finish()
     told = record.attributes
     return SeedResult(
-        record.seed, record.arms(), told["ledger"], told["seconds"], drift=record.looks()
+        record.seed,
+        record.arms(),
+        told["ledger"],
+        told["seconds"],
+        drift=record.looks(),
+        notes=told.get("notes", []),
+        alignment=record.alignment(),
     )
 
 
@@ -78,9 +85,12 @@ def _run_device(config: Config, dataset: Dataset, watch: _DeviceWatch, opened: O
                 stack.enter_context(device)
             opened(devices)
             train, test = split(dataset, record.seed, config.run.test)
-            arm = _run_arm(estimator, dataset, train, test, watch, energy=config.run.energy)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", UserWarning)
+                arm = _run_arm(estimator, dataset, train, test, watch, energy=config.run.energy)
     finally:
         record.spent(watch.ledger())
+    record.warned([str(w.message) for w in caught])
     watch.checkpoint()
     record.trained(estimator.network_.layers, estimator.history_)
     record.finish_arm("device", arm, time.perf_counter() - began)

@@ -290,6 +290,8 @@ def validated(model: type[T], content: Mapping[str, Any], where: str) -> T:
 def _explain(problem: Any, model: Any) -> str:
     place = [str(part) for part in problem["loc"]]
     key = ".".join(place)
+    if not key:  # of all keys together: the value is the whole configuration
+        return str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         for part in place[:-1]:
             if not part.isdigit():  # the number of a table in a list of tables

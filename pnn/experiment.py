@@ -228,7 +228,7 @@ def _go_on(
     """Run what the record has not."""
     try:
         with warnings.catch_warnings(), limit_threads(config.run.threads):
-            warnings.simplefilter("ignore")  # the plan has said them
+            warnings.simplefilter("ignore")  # the plan, or the result, says them
             results = [
                 run_seed(config, dataset, seed, progress, record.opened) for seed in record.seeds
             ]

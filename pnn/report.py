@@ -178,7 +178,7 @@ def summary(result: Result) -> dict[str, Any]:
         "dataset": result.dataset.name,
         "rows": result.plan.rows,
         "encoders": result.plan.encoders,
-        "notes": result.plan.notes,
+        "notes": result.notes,
         "seconds": result.seconds,
         "device_seconds": sum(seed.ledger["seconds"]["total"] for seed in seeds),
         "joules": sum(seed.ledger["joules"] for seed in seeds),
@@ -188,6 +188,7 @@ def summary(result: Result) -> dict[str, Any]:
             "digital training": _known(seed.arms["device"].training_joules for seed in seeds),
             "digital inference": _known(seed.arms["device"].inference_joules for seed in seeds),
         },
+        "alignment": _mean([seed.alignment for seed in seeds]),
         "retries": sum(seed.ledger["retries"] for seed in seeds),
         **drift_summary(result),
         "run": str(result.path),
@@ -198,7 +199,10 @@ def plan_text(plan: Plan, n_seeds: int) -> str:
     """Say before a run what it will do and cost."""
     queries = ", ".join(f"{plan.queries[p]} {p}" for p in PURPOSES if plan.queries.get(p))
     times = f" x {n_seeds} seeds" if n_seeds > 1 else ""
-    energy = "" if plan.joules is None else f", {plan.joules:.3g} J in the device"
+    known = plan.joules is not None
+    energy = f", {plan.joules:.3g} J in the device" if known else ", energy not known"
+    if not known and plan.device_seconds is not None:
+        energy += " (no watts stated)"
     if plan.device_seconds is None:
         time = "the device does not state its seconds per query"
     else:
@@ -265,6 +269,7 @@ def result_text(content: dict[str, Any]) -> str:
         f"time     {duration(content['seconds'])}, of which {duration(content['device_seconds'])}"
         " in the device",
         *_energy_line(content.get("energy", {})),
+        *_alignment_line(content.get("alignment")),
         *drift_lines(content.get("drift")),
         f"file     {content['run']}",
     ]
@@ -275,6 +280,21 @@ def _known(values: Iterable[float | None]) -> float | None:
     """Return the sum, or None where a part is not known."""
     parts = list(values)
     return None if None in parts else sum(part or 0.0 for part in parts)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of what is known, or None where nothing is."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _alignment_line(value: float | None) -> list[str]:
+    if value is None:
+        return []
+    return [
+        f"alignment  {value:.2f} (cosine of the feedback and the true gradient: 0 is chance, 1 "
+        "backpropagation)"
+    ]
 
 
 def _energy_line(parts: Mapping[str, float | None]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,10 @@ class SeedResult:
     seconds: float
     #: Looks at the probe drives, as `pnn.seed_record.SeedRecord.looks` has them.
     drift: list[dict[str, Any]] = field(default_factory=list)
+    #: What was warned of while the device was trained with.
+    notes: list[str] = field(default_factory=list)
+    #: Cosine of the feedback and the true gradient, at the end, where the rule tells of it.
+    alignment: float | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,14 @@ class Result:
     seeds: list[SeedResult]
     seconds: float
     path: Path
+
+    @property
+    def notes(self) -> list[str]:
+        """The plan's notes, and what no plan could know; once where numbers alone differ."""
+        found: dict[str, str] = {}
+        for text in [*self.plan.notes, *(text for seed in self.seeds for text in seed.notes)]:
+            found.setdefault(re.sub(r"\d+", "#", text), text)
+        return list(found.values())
 
     @property
     def chance(self) -> float:

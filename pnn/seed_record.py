@@ -19,7 +19,7 @@ __all__ = ["SeedRecord"]
 
 Array = NDArray[Any]
 
-_SLOTS = {"status": 32, "error": 2048, "ledger": 2048, "scores": 1024, "arms": 4096}
+_SLOTS = {"status": 32, "error": 2048, "ledger": 2048, "scores": 1024, "arms": 4096, "notes": 4096}
 _METRICS = {
     "layer": Column(dtype=np.int64, long_name="layer, from 0"),
     "epoch": Column(dtype=np.int64, long_name="passes over the training rows"),
@@ -110,6 +110,13 @@ class SeedRecord:
             for name, size in self.attributes.get("arms", {}).items()
         }
 
+    def alignment(self) -> float | None:
+        """Return the last cosine of feedback and true gradient, if the rule tells of it."""
+        values = self._metrics.h5.get("alignment", [])
+        known = np.asarray(values, float)
+        known = known[np.isfinite(known)]
+        return float(known[-1]) if len(known) else None
+
     def restore_layers(self, layers: Sequence[PhysicalLayer]) -> None:
         """Give untrained layers what the controls need of the trained ones."""
         found = read_bundle(self.group.h5, "controls") or {}
@@ -183,6 +190,10 @@ class SeedRecord:
     def spent(self, ledger: Mapping[str, Any]) -> None:
         """Take note of what was spent on the devices so far."""
         self.group.set(ledger=ledger)
+
+    def warned(self, texts: Sequence[str]) -> None:
+        """Keep what was warned of while the device was trained with: each once, the first few."""
+        self.group.set(notes=[text[:400] for text in dict.fromkeys(texts)][:8])
 
     def trained(
         self, layers: Sequence[PhysicalLayer], history: Sequence[Mapping[str, Any]]

@@ -33,6 +33,8 @@ def test_the_page_of_rules_is_the_one_that_the_code_gives():
     page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
     assert page == rules_page(), "run: pnn rules --page > docs/rules.md"
     assert all(rule.works_on for rule in RULES.values())
+    # Of its own: a figure that is inherited would be that of another source.
+    assert all(vars(rule).get("reported") for rule in RULES.values())
 
 
 def test_the_readme_names_every_exit_code():

@@ -31,8 +31,8 @@ def compare(
         Path | None, typer.Option(help="Do what the file of an interrupted comparison lacks.")
     ] = None,
     show: Annotated[Path | None, typer.Option(help="Print the table of a file again.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
     out: Annotated[str | None, typer.Option(help="File to write.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
     plots: Annotated[bool, typer.Option(help="Write plots beside the file.")] = True,
@@ -42,7 +42,7 @@ def compare(
     """Train rules on devices over seeds under budgets of queries; a table, plots and one file."""
     with reported():
         from pnn.compare.config import load_compare
-        from pnn.compare.plan import plan_comparison
+        from pnn.compare.plan import plan_comparison, with_enough_seeds
         from pnn.compare.run import compare as run_comparison
         from pnn.compare.run import resume as resume_comparison
         from pnn.data import load
@@ -62,8 +62,10 @@ def compare(
         settings = load_compare(config or "")
         changes = {"seeds": seeds, "jobs": jobs, "out": out}
         run = settings.run.model_copy(update={k: v for k, v in changes.items() if v is not None})
-        settings = settings.model_copy(update={"run": type(run).model_validate(run.model_dump())})
+        run = type(run).model_validate(run.model_dump(exclude_unset=True))
+        settings = settings.model_copy(update={"run": run})
         dataset = data_of(settings)
+        settings = with_enough_seeds(settings, dataset)
         plan = plan_comparison(settings, dataset)
         print(_plan_text(settings, plan), file=sys.stderr)
         if dry_run:
@@ -88,25 +90,30 @@ def estimate(
     """Tell queries, time and energy of a run or a comparison; nothing is driven."""
     with reported():
         from pnn.compare.config import load_compare
-        from pnn.compare.plan import plan_comparison
+        from pnn.compare.plan import plan_comparison, with_enough_seeds
         from pnn.config import load_config
         from pnn.data import load
         from pnn.experiment import load_data, plan
+        from pnn.experiment import with_enough_seeds as enough_for_run
         from pnn.report import plan_text
 
         path = Path(config)
         if path.is_file() and "rules" in tomllib.loads(path.read_text(encoding="utf-8")):
             settings = load_compare(path)
-            found = plan_comparison(settings, load(**settings.data.model_dump()))
+            dataset = load(**settings.data.model_dump())
+            settings = with_enough_seeds(settings, dataset)
+            found = plan_comparison(settings, dataset)
             print(json.dumps(found.as_dict()) if as_json else _plan_text(settings, found))
             return
         single = load_config(config)
-        intended = plan(single, load_data(single))
+        dataset = load_data(single)
+        single = enough_for_run(single, dataset)
+        intended = plan(single, dataset)
         print(json.dumps(vars(intended)) if as_json else plan_text(intended, single.run.seeds))
 
 
 def rules(
-    classes: Annotated[int, typer.Option(help="Classes of the task, for the costs.")] = 10,
+    classes: Annotated[int, typer.Option(min=2, help="Classes of the task, for the costs.")] = 10,
     page: Annotated[bool, typer.Option("--page", help="Print the page of all rules.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -176,6 +183,10 @@ def _plan_text(settings: Any, plan: Any) -> str:
         time = f"about {duration(plan.device_seconds)} on the devices"
     if plan.joules is not None:
         time += f", {plan.joules:.3g} J"
+    elif plan.device_seconds is not None:
+        time += "; energy not known: a device does not state its watts"
+    else:
+        time += "; energy not known"
     lines = [
         f"compare  {len(settings.rules)} rules x {len(settings.devices)} devices x "
         f"{len(settings.budgets)} budgets x {settings.run.seeds} seeds: "

@@ -92,7 +92,11 @@ def train(
                 experiment.check_resume(resume, dataset, accept=accept)
             print(missing(resume, settings), file=sys.stderr)
         if not dry_run:
-            _show(_run(settings, dataset, resume, accept=accept), as_json)
+            content = _run(settings, dataset, resume, accept=accept)
+            for note in content["notes"]:
+                if note not in intended.notes:
+                    print(f"note     {note}", file=sys.stderr)
+            _show(content, as_json)
         elif as_json:
             print(json.dumps(vars(intended)))
         else:

@@ -9,7 +9,16 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from pnn.config import Config, ConfigError, DataTable, NetworkTable, Table, TrainingTable, validated
+from pnn.config import (
+    Config,
+    ConfigError,
+    DataTable,
+    NetworkTable,
+    Table,
+    TrainingTable,
+    presets,
+    validated,
+)
 
 __all__ = ["CompareConfig", "load_compare"]
 
@@ -28,7 +37,13 @@ class CompareRun(Table):
     """What is done, how often, and by how many processes."""
 
     seed: int = Field(0, ge=0, lt=2**31, description="First seed: split, weights, batches.")
-    seeds: int = Field(3, ge=1, le=1000, description="Seeds, counted up from the first.")
+    seeds: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        description="Seeds, counted up from the first; 10 where they are not named, fewer than 200 "
+        "rows are tested and all devices are simulated.",
+    )
     test: float = Field(0.2, gt=0, lt=1, description="Share of the rows to test on.")
     jobs: int = Field(2, ge=1, description="Processes; 1 for devices that are not simulated.")
     curves: bool = Field(
@@ -135,6 +150,11 @@ def load_compare(path: str | Path) -> CompareConfig:
     ConfigError
         If the file is not there, or a key or value is wrong.
     """
+    if str(path) in presets():
+        raise ConfigError(
+            f"{str(path)!r} is a preset of one run, for `pnn train`; a comparison is a TOML file "
+            "with rules, devices and budgets, as those in examples/compare"
+        )
     path = Path(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -8,10 +8,11 @@ from typing import Any
 
 from pnn.build import make_estimator
 from pnn.compare.config import CompareConfig
-from pnn.config import Config
+from pnn.config import Config, ConfigError
 from pnn.data import Dataset, led_in, split
+from pnn.experiment import FEW_TEST_ROWS
 
-__all__ = ["Cell", "ComparePlan", "plan_comparison"]
+__all__ = ["Cell", "ComparePlan", "plan_comparison", "with_enough_seeds"]
 
 #: Fewer training rows than this many per class (or in all) are no training.
 FEWEST = 5
@@ -76,14 +77,29 @@ class ComparePlan:
         return content | {"refused": refused}
 
 
+def with_enough_seeds(config: CompareConfig, dataset: Dataset) -> CompareConfig:
+    """Return the comparison with ten splits where a run of its kind has ten.
+
+    That is where it names no number, few rows are tested, and all devices can be had again.
+    """
+    few = dataset.washout is None and config.run.test * len(dataset.y) < FEW_TEST_ROWS
+    named = "seeds" in config.run.model_fields_set
+    if named or not few or not plan_comparison(config, dataset).parallel:
+        return config
+    return config.model_copy(update={"run": config.run.model_copy(update={"seeds": 10})})
+
+
 def plan_comparison(config: CompareConfig, dataset: Dataset) -> ComparePlan:
     """Check every pair of rule and device without driving, and fit it to the budgets.
 
     Raises
     ------
+    ConfigError
+        If an entry's settings are wrong, or its rule has no such name or option.
     ValueError
         If no pair can be trained.
     """
+    singles = _checked(config, dataset)
     if config.run.curves and dataset.task != "classification":
         raise ValueError(f"{config.name}: curves are of accuracies, and {dataset.name} has none")
     cells, refused = [], {}
@@ -93,7 +109,7 @@ def plan_comparison(config: CompareConfig, dataset: Dataset) -> ComparePlan:
     for r in range(len(config.rules)):
         for d in range(len(config.devices)):
             try:
-                pair = _Pair(config.config(r, d, config.run.seed), dataset)
+                pair = _Pair(singles[r, d], dataset)
             except ValueError as error:
                 refused[r, d] = f"does not apply: {error}"
                 continue
@@ -129,6 +145,21 @@ def plan_comparison(config: CompareConfig, dataset: Dataset) -> ComparePlan:
         joules if known[1] else None,
         parallel,
     )
+
+
+def _checked(config: CompareConfig, dataset: Dataset) -> dict[tuple[int, int], Config]:
+    """Return the configuration of each pair; what is wrong with any device is no refusal."""
+    singles, problems = {}, []
+    for r, entry in enumerate(config.rules):
+        for d in range(len(config.devices)):
+            singles[r, d] = config.config(r, d, config.run.seed)
+        try:
+            make_estimator(singles[r, 0], dataset.task, image=False, seed=0).make_rule()
+        except ValueError as error:
+            problems.append(f"{config.name}: rules.{r} = {entry.rule}: {error}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return singles
 
 
 class _Pair:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,12 @@ def plot_comparison(comparison: Comparison, folder: str | Path | None = None) ->
     scale = 100 if comparison.score == "accuracy" else 1
     for device in dict.fromkeys(line.device for line in comparison.lines):
         lines = [line for line in comparison.lines if line.device == device and line.seeds]
-        amounts = {
+        amounts: dict[str, Callable[[Line], float]] = {
             "queries for training and validation": lambda line: line.queries,
             "seconds in the device": lambda line: line.device_seconds,
             "seconds, all in all": lambda line: line.seconds,
             "multiply-adds of training": lambda line: line.multiply_adds,
-            "joules": _joules,
+            "joules": lambda line: line.known_joules or 0.0,
         }
         drawn = {
             text: amount for text, amount in amounts.items() if any(amount(line) for line in lines)
@@ -89,9 +90,3 @@ def plot_comparison(comparison: Comparison, folder: str | Path | None = None) ->
         figure.savefig(path, dpi=110)
         paths.append(path)
     return paths
-
-
-def _joules(line: Line) -> float:
-    return sum(
-        value or 0.0 for part, value in line.joules.items() if part != "digital inference, each row"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,16 @@ class Line:
     multiply_adds: float = float("nan")
     reported: str = ""
     error: str = ""
+
+    @property
+    def known_joules(self) -> float | None:
+        """Sum of the parts that are known, inference apart; None where none is."""
+        parts = [
+            value
+            for part, value in self.joules.items()
+            if part != "digital inference, each row" and value is not None
+        ]
+        return sum(parts) if parts else None
 
 
 @dataclass(frozen=True)
@@ -133,7 +144,7 @@ def read_comparison(path: str | Path) -> Comparison:
                 lines.append(
                     _line(config, r, device.label, budget, seeds, chosen, linear)
                     if (cells[:, :3] == (r, d, b)).all(axis=1).any()
-                    else _empty(config, r, device.label, budget, refused[r, d])
+                    else _empty(config, r, device.label, budget, _of(budget, refused[r, d]))
                 )
     return Comparison(
         name=config.name,
@@ -145,6 +156,11 @@ def read_comparison(path: str | Path) -> Comparison:
         missing=len(cells) - n,
         path=Path(path),
     )
+
+
+def _of(budget: int, reason: str) -> str:
+    """Return the reason for a budget; the plan keeps that of the largest that is too small."""
+    return re.sub(r"^budget=\d+", f"budget={budget}", reason)
 
 
 def _line(
@@ -247,6 +263,9 @@ def table_text(comparison: Comparison, *, markdown: bool = False) -> str:
     ]
     if comparison.reference is not None:
         head.insert(6, f"against {comparison.reference}")
+    energy = any(line.known_joules is not None for line in comparison.lines)
+    if energy:
+        head.append("joules")
     if markdown:
         head.append("reported by its source")
     rows = []
@@ -273,14 +292,13 @@ def table_text(comparison: Comparison, *, markdown: bool = False) -> str:
         ]
         if comparison.reference is not None:
             row.insert(6, _interval(line.difference, scale, digits))
+        if energy:
+            row.append("" if line.known_joules is None else f"{line.known_joules:.3g}")
         if markdown:
             row.append(line.reported)
         rows.append(row)
-    notes = [
-        f"{line.rule} on {line.device}: {line.error}"
-        for line in order
-        if line.error and line.budget == order[0].budget
-    ]
+    several = len({line.budget for line in order}) > 1
+    notes = [_note(line, several) for line in order if line.error]
     if markdown:
         body = [head, ["---"] * len(head), *rows]
         text = "\n".join("| " + " | ".join(row) + " |" for row in body)
@@ -296,6 +314,13 @@ def table_text(comparison: Comparison, *, markdown: bool = False) -> str:
         lines.append(f"{comparison.missing} trainings are not done yet.")
     lines += [f"* {note}" if markdown else note for note in dict.fromkeys(notes)]
     return "\n".join(lines)
+
+
+def _note(line: Line, several: bool) -> str:
+    """Say what went wrong with a line, and at which of several budgets."""
+    named = line.error.startswith(("does not apply", "budget="))
+    at = f" at budget {line.budget}" if several and not named else ""
+    return f"{line.rule} on {line.device}{at}: {line.error}"
 
 
 def _interval(found: Gain | None, scale: int, digits: int) -> str:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import torch
 
+from devices.checks import number
 from pnn.rules.feedback import FeedbackRule
 from pnn.training import Session
 
@@ -31,13 +32,14 @@ class AugmentedDFA(FeedbackRule):
     """
 
     name: ClassVar[str] = "augmented-dfa"
+    reported: ClassVar[str] = "no figure at hand (optoelectronic deep reservoir)"
     works_on: ClassVar[str] = (
         "element-wise devices, by any law; its encoder may do harm before scrambling ones"
     )
 
     def __init__(self, terms: float = 0.3, encoder_rate: float = 0.03) -> None:
         super().__init__(encoder_rate)
-        self.terms = terms
+        self.terms = number(self.name, "terms", terms, 0.0)
 
     def prepare(self, session: Session) -> None:
         """Draw the projections and the function."""

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
+from devices.checks import number
 from pnn.layer import PhysicalLayer, PhysicalNetwork, Weights
 from pnn.leaves import Leaves
 from pnn.passage import drives_of, features_of, through
@@ -53,9 +54,7 @@ class BackwardRule(Rule):
     local: ClassVar[bool] = False
 
     def __init__(self, encoder_rate: float = 0.1) -> None:
-        if not (math.isfinite(encoder_rate) and encoder_rate > 0):
-            raise ValueError(f"encoder_rate={encoder_rate!r} must be above 0")
-        self.encoder_rate = encoder_rate
+        self.encoder_rate = number(self.name, "encoder_rate", encoder_rate, 0.0, above=True)
 
     # -- what a rule writes --------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ class Rule(ABC):
     name: ClassVar[str]
     #: What the rule needs from the device.
     rule_class: ClassVar[RuleClass] = RuleClass.OUTPUTS
-    #: The figure of its source, with the setting; empty where none is known.
+    #: The figure of its source, with the setting, or that none is at hand.
     reported: ClassVar[str] = ""
     #: Where it works and where it does not, in a sentence.
     works_on: ClassVar[str] = ""

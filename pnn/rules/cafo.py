@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import torch
 
+from devices.checks import one_of
 from pnn.rules.logistic import Logistic
 from pnn.rules.readout import Readout
 from pnn.schedules import Look
@@ -40,9 +41,7 @@ class CaFo(Logistic):
         self, predictor: Literal["closed-form", "gradient"] = "closed-form", decay: float = 1e-5
     ) -> None:
         super().__init__(decay)
-        if predictor not in ("closed-form", "gradient"):
-            raise ValueError(f"predictor={predictor!r} is not one of closed-form, gradient")
-        self.predictor = predictor
+        self.predictor = one_of(self.name, "predictor", predictor, ("closed-form", "gradient"))
         self.uses_validation = predictor == "gradient"  # type: ignore[misc]
 
     def fit_layer(self, session: Session, index: int, features: torch.Tensor, look: Look) -> None:

@@ -35,6 +35,7 @@ class CMAES(SearchRule):
     """
 
     name: ClassVar[str] = "cma-es"
+    reported: ClassVar[str] = "behind PEPG on a laser network, MNIST (arXiv:2503.16943)"
     works_on: ClassVar[str] = (
         "devices with up to some 100 inputs or parameters, in any domain; bears noise"
     )

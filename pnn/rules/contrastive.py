@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 import torch
 
+from devices.checks import one_of
 from pnn.layer import Weights
 from pnn.rules.local import LocalRule
 
@@ -32,9 +33,7 @@ class ContrastiveRule(LocalRule):
     others: torch.Tensor | None = None
 
     def __init__(self, negatives: Literal["one", "all"] = "one") -> None:
-        if negatives not in ("one", "all"):
-            raise ValueError(f"negatives={negatives!r} is not one of one, all")
-        self.negatives = negatives
+        self.negatives = one_of(self.name, "negatives", negatives, ("one", "all"))
 
     @abstractmethod
     def goodness(self, weights: Weights, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

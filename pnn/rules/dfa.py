@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import torch
 
-from devices.checks import one_of
+from devices.checks import flag, one_of
 from pnn.rules.feedback import FeedbackRule
 
 __all__ = ["DFA"]
@@ -54,7 +54,7 @@ class DFA(FeedbackRule):
     ) -> None:
         super().__init__(encoder_rate)
         self.law = one_of(self.name, "law", law, tuple(DERIVATIVES))
-        self.sign = sign
+        self.sign = flag(self.name, "sign", sign)
 
     def project(self, index: int, v: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
         """Return F e or F sign(e)."""

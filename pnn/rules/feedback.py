@@ -117,11 +117,14 @@ class FeedbackRule(BackwardRule):
 def one_input_share(layer: PhysicalLayer) -> float:
     """Return the share of a device's linear answers that comes from one input for each output.
 
-    By power, of the affine map that fits the training rows best, inputs in units of their range;
+    By power, of the affine map that fits the training rows best, inputs in units of their
+    deviation, so that what is said of a drive that hardly varies counts for little;
     1 for a device that acts on each drive by itself, also where it answers with some power of it.
     """
     matrix, _ = layer.affine.solve()
-    low, high = layer.device.spec.limits
-    power = np.abs(matrix * (high - low)) ** 2
+    sums, n = layer.affine.state()["uu"], layer.device.spec.n_inputs
+    count = max(layer.affine.rows, 1)
+    variance = np.diag(sums)[:n] / count - (sums[n, :n] / count) ** 2
+    power = np.abs(matrix) ** 2 * np.maximum(variance, 0.0)
     total = float(power.sum())
     return float(power.max(axis=1).sum()) / total if total > 0 else 1.0

@@ -42,6 +42,7 @@ class FFZero(PerturbingRule):
     """
 
     name: ClassVar[str] = "ffzero"
+    reported: ClassVar[str] = "no figure at hand (digital networks, a simulated photonic one)"
     works_on: ClassVar[str] = "devices with few inputs whose drives vary continuously, low noise"
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     vjp_rows: ClassVar[int] = 1

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar, Literal
 
 import torch
 
+from devices.checks import number, one_of
 from pnn.layer import Weights
 from pnn.rules.contrastive import ContrastiveRule
 from pnn.rules.goodness import GOODNESS, THRESHOLDS, threshold, unit_vector
@@ -47,6 +47,8 @@ class ForwardForward(ContrastiveRule):
     works_on: ClassVar[str] = (
         "any device; a query per class, and drives that the device must tell apart by their label"
     )
+    #: What the option is called that sets theta.
+    theta_name: ClassVar[str] = "theta"
 
     def __init__(
         self,
@@ -56,14 +58,10 @@ class ForwardForward(ContrastiveRule):
         peer: float = 0.0,
     ) -> None:
         super().__init__(negatives)
-        if goodness not in GOODNESS:
-            raise ValueError(f"goodness={goodness!r} is not one of {', '.join(GOODNESS)}")
-        self.theta = THRESHOLDS[goodness] if theta is None else theta
-        if not self.theta > 0:
-            raise ValueError(f"theta={theta!r} must be above 0")
-        if not (math.isfinite(peer) and peer >= 0):
-            raise ValueError(f"peer={peer!r} must be at least 0")
-        self.kind, self.peer = goodness, peer
+        self.kind = one_of(self.name, "goodness", goodness, tuple(GOODNESS))
+        threshold = THRESHOLDS[self.kind] if theta is None else theta
+        self.theta = number(self.name, self.theta_name, threshold, 0.0, above=True)
+        self.peer = number(self.name, "peer", peer, 0.0)
 
     def start(
         self, n_features: int, width: int, n_classes: int, generator: torch.Generator

@@ -30,6 +30,7 @@ class ForwardGradient(InjectedRule):
     """
 
     name: ClassVar[str] = "forward-gradient"
+    reported: ClassVar[str] = "no figure at hand (digital networks)"
     works_on: ClassVar[str] = (
         "devices with few inputs in all, whose drives vary continuously; noisier with each layer"
     )

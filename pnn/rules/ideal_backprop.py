@@ -26,6 +26,7 @@ class IdealBackprop(BackwardRule):
     """
 
     name: ClassVar[str] = "ideal-backprop"
+    reported: ClassVar[str] = "no figure at hand (the upper bound, in simulators alone)"
     works_on: ClassVar[str] = "simulators that offer derivatives; the upper bound"
     rule_class: ClassVar[RuleClass] = RuleClass.GRADIENT
     can_train: ClassVar[tuple[str, ...]] = ("encoder", "readout", "parameters")

@@ -42,6 +42,9 @@ class InSilico(BackwardRule):
     """
 
     name: ClassVar[str] = "in-silico"
+    reported: ClassVar[str] = (
+        "no figure at hand (the comparison of physics-aware training, arXiv:2104.13386)"
+    )
     works_on: ClassVar[str] = (
         "devices that a twin describes exactly; else what the twin got wrong stays"
     )

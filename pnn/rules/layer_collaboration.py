@@ -31,7 +31,7 @@ class LayerCollaboration(StackRule, ForwardForward):
     """
 
     name: ClassVar[str] = "layer-collaboration"
-    reported: ClassVar[str] = ""
+    reported: ClassVar[str] = "no figure at hand (digital networks, images)"
     works_on: ClassVar[str] = (
         "simulators and fast devices: all labels through all layers in every update"
     )

@@ -32,6 +32,7 @@ class LikelihoodRatio(InjectedRule):
     """
 
     name: ClassVar[str] = "likelihood-ratio"
+    reported: ClassVar[str] = "no figure at hand (digital networks)"
     works_on: ClassVar[str] = (
         "devices with few inputs in all, whose drives vary continuously; noisier with each layer"
     )

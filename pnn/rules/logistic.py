@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import torch
 from torch.nn.functional import cross_entropy
 
+from devices.checks import number
 from pnn.layer import Weights
 from pnn.rules.readout import Readout
 from pnn.schedules import Look, descend
@@ -33,16 +33,14 @@ class Logistic(Readout):
     """
 
     name: ClassVar[str] = "logistic"
-    reported: ClassVar[str] = ""
+    reported: ClassVar[str] = "no figure at hand (statistics, no network)"
     works_on: ClassVar[str] = "any device, a query per sample"
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     uses_validation: ClassVar[bool] = True
 
     def __init__(self, decay: float = 1e-5) -> None:
         super().__init__()
-        if not (math.isfinite(decay) and decay >= 0):
-            raise ValueError(f"decay={decay!r} must be at least 0")
-        self.decay = decay
+        self.decay = number(self.name, "decay", decay, 0.0)
 
     def fit_layer(self, session: Session, index: int, features: torch.Tensor, look: Look) -> None:
         """Descend with the last layer."""

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from devices import Purpose
+from devices.checks import whole
 from pnn.layer import CHUNK, PhysicalLayer, PhysicalNetwork
 from pnn.rules.readout import Readout, onehot, ridge
 from pnn.training import Session
@@ -58,9 +59,7 @@ class NoProp(Readout):
 
     def __init__(self, draws: int = 4) -> None:
         super().__init__()
-        if draws < 1:
-            raise ValueError(f"draws={draws!r} must be at least 1")
-        self.draws = draws
+        self.draws = whole(self.name, "draws", draws, 1)
 
     def views(self, n_classes: int, training: bool) -> int:
         """Return the draws in training, one where the network is asked."""

@@ -36,6 +36,7 @@ class ParticleSwarm(SearchRule):
     """
 
     name: ClassVar[str] = "particle-swarm"
+    reported: ClassVar[str] = "behind PEPG on a laser network, MNIST (arXiv:2503.16943)"
     works_on: ClassVar[str] = (
         "any device; up to a few hundred numbers; needs nothing smooth, bits included"
     )

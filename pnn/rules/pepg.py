@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.checks import whole
+from devices.checks import number, whole
 from pnn.rules.search import Judge, SearchRule
 
 __all__ = ["PEPG"]
@@ -46,7 +46,7 @@ class PEPG(SearchRule):
     def __init__(self, spread: float = 0.1, pairs: int = 8, rate: float = 1.0) -> None:
         super().__init__(spread)
         self.pairs = whole(self.name, "pairs", pairs, 1)
-        self.rate = rate
+        self.rate = number(self.name, "rate", rate, 0.0, above=True)
 
     def evaluations(self, length: int) -> int:
         """Return two for each pair."""

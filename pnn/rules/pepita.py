@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
+from devices.checks import number
 from pnn.layer import PhysicalNetwork
 from pnn.rules.mono_forward import MonoForward
 from pnn.rules.stack import StackRule
@@ -44,9 +44,7 @@ class Pepita(StackRule, MonoForward):
     )
 
     def __init__(self, strength: float = 0.03) -> None:
-        if not (math.isfinite(strength) and strength > 0):
-            raise ValueError(f"strength={strength!r} must be above 0")
-        self.strength = strength
+        self.strength = number(self.name, "strength", strength, 0.0, above=True)
 
     def rows_per_update(self, n_classes: int) -> int:
         """Return the queries of both passes."""

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import torch
 
+from devices.checks import number
 from pnn.layer import Weights
 from pnn.rules.contrastive import ContrastiveRule
 from pnn.rules.goodness import contrast, cosine, unit_vector
@@ -36,15 +37,14 @@ class PhyLL(ContrastiveRule):
     """
 
     name: ClassVar[str] = "phyll"
+    reported: ClassVar[str] = "no figure at hand (three wave-based networks; vowels and images)"
     works_on: ClassVar[str] = (
         "any device; a query per class, and drives that the device must tell apart by their label"
     )
 
     def __init__(self, theta: float = 4.0, negatives: Literal["one", "all"] = "one") -> None:
         super().__init__(negatives)
-        if not theta > 0:
-            raise ValueError(f"theta={theta!r} must be above 0")
-        self.theta = theta
+        self.theta = number(self.name, "theta", theta, 0.0, above=True)
 
     def start(
         self, n_features: int, width: int, n_classes: int, generator: torch.Generator

@@ -33,6 +33,7 @@ class RemeasuredPhyLL(PhyLL):
     """
 
     name: ClassVar[str] = "phyll-remeasured"
+    reported: ClassVar[str] = "no figure at hand (three wave-based networks; vowels and images)"
     works_on: ClassVar[str] = "fast devices, and devices that change meanwhile"
     measures_once: ClassVar[bool] = False
 

@@ -33,6 +33,7 @@ class ProductFeedback(FeedbackRule):
     """
 
     name: ClassVar[str] = "product-feedback"
+    reported: ClassVar[str] = "no figure at hand (digital networks)"
     works_on: ClassVar[str] = (
         "element-wise, nearly linear devices; its encoder may do harm before scrambling ones"
     )

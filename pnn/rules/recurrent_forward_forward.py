@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from devices import Purpose
+from devices.checks import whole
 from pnn.layer import PhysicalLayer, PhysicalNetwork
 from pnn.rules.forward_forward import ForwardForward
 from pnn.rules.noprop import REACH, beside
@@ -61,9 +62,7 @@ class RecurrentForwardForward(StackRule, ForwardForward):
         peer: float = 0.0,
     ) -> None:
         super().__init__(theta, goodness=goodness, peer=peer)
-        if iterations < 1:
-            raise ValueError(f"iterations={iterations!r} must be at least 1")
-        self.iterations = iterations
+        self.iterations = whole(self.name, "iterations", iterations, 1)
 
     def channels(
         self, index: int, n_layers: int, *, n_features: int, width: int, n_classes: int

@@ -33,7 +33,9 @@ class ScalableForwardForward(LocalRule):
     """
 
     name: ClassVar[str] = "scalable-forward-forward"
-    reported: ClassVar[str] = ""
+    reported: ClassVar[str] = (
+        "comparable to backpropagation, 1.5 to 3 x slower (convolutional, arXiv:2501.03176)"
+    )
     works_on: ClassVar[str] = "any device; wide layers where there are many classes"
 
     def check(self, network: PhysicalNetwork, settings: Training, n_classes: int) -> None:

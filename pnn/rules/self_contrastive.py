@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import softplus
 
+from devices.checks import number
 from pnn.rules.forward_forward import ForwardForward
 from pnn.rules.unsupervised import Unsupervised
 
@@ -40,6 +41,7 @@ class SelfContrastive(Unsupervised, ForwardForward):
     works_on: ClassVar[str] = (
         "any device, without labels; not where the answer to a mean is the mean of the answers"
     )
+    theta_name: ClassVar[str] = "theta_positive"
 
     def __init__(
         self,
@@ -49,9 +51,7 @@ class SelfContrastive(Unsupervised, ForwardForward):
         peer: float = 0.0,
     ) -> None:
         super().__init__(theta_positive, goodness=goodness, peer=peer)
-        if not theta_negative > 0:
-            raise ValueError(f"theta_negative={theta_negative!r} must be above 0")
-        self.theta_negative = theta_negative
+        self.theta_negative = number(self.name, "theta_negative", theta_negative, 0.0, above=True)
 
     def mix(
         self, one: NDArray[np.float64], other: NDArray[np.float64], rng: np.random.Generator

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import torch
 
+from devices.checks import number
 from pnn.layer import Weights
 from pnn.rules.readout import Readout, onehot
 from pnn.training import Session
@@ -37,7 +38,7 @@ class Streaming(Readout):
     """
 
     name: ClassVar[str] = "streaming"
-    reported: ClassVar[str] = ""
+    reported: ClassVar[str] = "no figure at hand (statistics, no network)"
     works_on: ClassVar[str] = (
         "data that do not fit, devices that drift; up to a few thousand features"
     )
@@ -45,11 +46,8 @@ class Streaming(Readout):
 
     def __init__(self, forgetting: float = 1.0, strength: float = 1e-3) -> None:
         super().__init__()
-        if not 0.9 < forgetting <= 1:
-            raise ValueError(f"forgetting={forgetting!r} must be above 0.9 and at most 1")
-        if not strength > 0:
-            raise ValueError(f"strength={strength!r} must be above 0")
-        self.forgetting, self.strength = forgetting, strength
+        self.forgetting = number(self.name, "forgetting", forgetting, 0.9, 1.0, above=True)
+        self.strength = number(self.name, "strength", strength, 0.0, above=True)
 
     def learn(self, session: Session) -> None:
         """Follow the rows in their order, from the state that the network is in."""

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import torch
 
+from devices.checks import number
 from pnn.layer import Weights
 from pnn.rules.forward_forward import ForwardForward
 from pnn.rules.goodness import contrast
@@ -46,9 +47,7 @@ class SymBa(ForwardForward):
         peer: float = 0.0,
     ) -> None:
         super().__init__(theta, negatives, goodness, peer)
-        if not pattern >= 0:
-            raise ValueError(f"pattern={pattern!r} must be at least 0")
-        self.pattern = pattern
+        self.pattern = number(self.name, "pattern", pattern, 0.0)
 
     def start(
         self, n_features: int, width: int, n_classes: int, generator: torch.Generator

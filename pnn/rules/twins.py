@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from devices import Differentiable
-from devices.checks import number, whole
+from devices.checks import number, one_of, whole
 from pnn.layer import PhysicalNetwork
 from pnn.training import Session
 from pnn.twin import Kind, TwinFit, fit_twin
@@ -43,7 +43,7 @@ class TwinOptions:
     ) -> None:
         self.twin_rows = whole(owner, "twin_rows", twin_rows, 0)
         self.spread = number(owner, "spread", spread, 0.0, 1.0)
-        self.kind = kind
+        self.kind = cast("Kind", one_of(owner, "kind", kind, get_args(Kind)))
 
     def queries(self, network: PhysicalNetwork) -> int:
         """Return the queries that the first fit of all twins asks for."""

@@ -125,7 +125,7 @@ class UnsupervisedPhyLL(Unsupervised, PhyLL):
     """
 
     name: ClassVar[str] = "phyll-unsupervised"
-    reported: ClassVar[str] = ""
+    reported: ClassVar[str] = "no figure at hand (the paper leaves open how)"
     works_on: ClassVar[str] = "any device; the readout at the end does most of the work"
 
     def __init__(self, theta: float = 4.0) -> None:

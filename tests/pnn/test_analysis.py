@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from black_boxes import BlackBox, digits
+from black_boxes import BlackBox, box_for, digits
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from pnn import PhysicalClassifier
 from pnn.analysis import analyse, ensembles, hoyer
 from pnn.cli.main import app
+from pnn.rules import RULES, BackwardRule, Readout, RuleClass, SearchRule, make_rule
 
 DATA = digits()
 
@@ -61,6 +62,35 @@ def test_layers_of_a_trained_network_are_described(rule):
     assert len(first.ensemble_sizes) == 3
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.filterwarnings("ignore")
+def test_every_rule_is_described_layer_by_layer(rule):
+    options = {"layers": 2, "width": 16, "epochs": 2, "random_state": 0, "threads": 1}
+    few = {"twin_rows": 0} if RULES[rule].rule_class is RuleClass.TWIN else {}
+    estimator = PhysicalClassifier(box_for(rule, 22, 24), make_rule(rule, **few), **options)
+    estimator.fit(DATA.X[:60], DATA.y[:60])
+    rows = slice(300, 360)
+    first, second = analyse(estimator, DATA.X[rows], DATA.y[rows], shuffles=2)
+    for layer in (first, second):
+        assert 0 <= layer.accuracy <= 1
+        assert 0 <= layer.accuracy_up_to <= 1
+        assert 0 <= layer.sparsity <= 1
+    assert second.accuracy_up_to == np.mean(estimator.predict(DATA.X[rows]) == DATA.y[rows])
+    own = ("cafo", "noprop", "ffzero", "node-perturbation", "guided-forward-gradient")
+    without = issubclass(RULES[rule], (BackwardRule, Readout, SearchRule)) and rule not in own
+    assert (first.probed, second.probed) == (without, False)
+
+
+def test_a_probe_reads_what_a_layer_without_scores_hands_on():
+    estimator = PhysicalClassifier(BlackBox(48, 48), "readout", layers=2, random_state=0)
+    estimator.fit(DATA.X[:300], DATA.y[:300])
+    first, _ = analyse(estimator, DATA.X[300:], DATA.y[300:], shuffles=1)
+    assert first.probed
+    assert first.accuracy == first.accuracy_up_to > 0.8
+    few, _ = analyse(estimator, DATA.X[300:303], DATA.y[300:303], shuffles=1)
+    assert np.isnan(few.accuracy)
+
+
 def test_the_command_describes_a_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runner = CliRunner()
@@ -71,4 +101,27 @@ def test_the_command_describes_a_run(tmp_path, monkeypatch):
     assert found.exit_code == 0, found.stderr
     (layer,) = json.loads(found.stdout)["layers"]
     assert layer["accuracy"] == layer["accuracy_up_to"] > 0.5
-    assert "sparsity" in runner.invoke(app, ["analyse", "run.h5"]).stdout
+    assert not layer["probed"]
+    said = runner.invoke(app, ["analyse", "run.h5"]).stdout
+    assert "sparsity" in said
+    assert "*" not in said
+
+
+def test_the_command_marks_probes_and_prints_valid_json(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner()
+    (tmp_path / "two.toml").write_text(
+        'data = "digits"\nrule = "readout"\n[device]\nname = "sim:random-features"\n'
+        "n_outputs = 64\n[network]\nlayers = 2\n"
+    )
+    trained = runner.invoke(app, ["train", "two.toml", "--no-controls", "--out", "run.h5"])
+    assert trained.exit_code == 0, trained.stderr
+    monkeypatch.setattr("pnn.analysis._overlap", lambda members: float("nan"))
+    printed = runner.invoke(app, ["analyse", "run.h5", "--json"]).stdout
+    first, second = json.loads(printed, parse_constant=pytest.fail)["layers"]
+    assert first["probed"]
+    assert not second["probed"]
+    assert first["overlap"] is None
+    said = runner.invoke(app, ["analyse", "run.h5"]).stdout
+    assert f"{100 * first['accuracy']:.2f} %*" in said
+    assert "*: the layer has no class scores of its own" in said

@@ -190,7 +190,7 @@ def test_the_vector_of_phyll_has_length_one_and_is_not_trained():
 
 @pytest.mark.parametrize("kind", RULES)
 def test_options_out_of_range_are_refused_with_their_value(kind):
-    with pytest.raises(ValueError, match="theta=0 must be above 0"):
+    with pytest.raises(ValueError, match="theta=0 must be a finite number above 0"):
         kind(theta=0)
     with pytest.raises(ValueError, match="theta=nan"):
         kind(theta=math.nan)

@@ -9,6 +9,7 @@ from black_boxes import Box, GlassBox, digits
 from pnn import PhysicalClassifier
 from pnn.rules import RULES
 from pnn.rules.feedback import FeedbackRule, ScramblingWarning
+from simulators import ScatteringMedium
 
 DATA = digits()
 FEEDBACK = [name for name, rule in RULES.items() if issubclass(rule, FeedbackRule)]
@@ -42,6 +43,17 @@ def test_feedback_is_aligned_where_each_drive_acts_by_itself(rule):
     assert aligned[-1] > 0.3
     assert aligned[-1] > aligned[0]
     assert estimator.score(DATA.X[300:], DATA.y[300:]) > 0.8
+
+
+def test_drives_that_hardly_vary_do_not_hide_that_a_device_mixes():
+    X = DATA.X[:300].copy()
+    X[:, 0] = 0.0
+    X[7, 0] = 1e-3  # its coefficient is all noise, and large
+    estimator = PhysicalClassifier(
+        ScatteringMedium(n_inputs=X.shape[1], n_outputs=32), "dfa", epochs=1, random_state=0
+    )
+    with pytest.warns(ScramblingWarning):
+        estimator.fit(X, DATA.y[:300])
 
 
 @pytest.mark.parametrize("rule", FEEDBACK)

@@ -182,14 +182,22 @@ def test_layers_that_learn_together_measure_the_later_ones_with_every_batch(rule
 @pytest.mark.parametrize(
     ("rule", "options", "message"),
     [
-        (Logistic, {"decay": -1}, "decay=-1 must be at least 0"),
+        (Logistic, {"decay": -1}, "decay=-1 must be a finite number of at least 0"),
         (CaFo, {"predictor": "tree"}, "predictor='tree' is not one of closed-form, gradient"),
         (TargetProjectionSGD, {"norm": "l3"}, "norm='l3' is not one of l2, l1"),
-        (Pepita, {"strength": 0}, "strength=0 must be above 0"),
-        (NoProp, {"draws": 0}, "draws=0 must be at least 1"),
-        (RecurrentForwardForward, {"iterations": 0}, "iterations=0 must be at least 1"),
-        (SelfContrastive, {"theta_negative": 0}, "theta_negative=0 must be above 0"),
-        (LayerCollaboration, {"theta": -1}, "theta=-1 must be above 0"),
+        (Pepita, {"strength": 0}, "strength=0 must be a finite number above 0"),
+        (NoProp, {"draws": 0}, "draws=0 must be a whole number of at least 1"),
+        (
+            RecurrentForwardForward,
+            {"iterations": 0},
+            "iterations=0 must be a whole number of at least 1",
+        ),
+        (
+            SelfContrastive,
+            {"theta_negative": 0},
+            "theta_negative=0 must be a finite number above 0",
+        ),
+        (LayerCollaboration, {"theta": -1}, "theta=-1 must be a finite number above 0"),
     ],
 )
 def test_options_out_of_range_are_refused_with_their_value(rule, options, message):

@@ -103,5 +103,5 @@ def test_a_rule_without_gradients_says_so():
 
 
 def test_one_strength_is_no_choice():
-    with pytest.raises(ValueError, match="strengths=1 must be at least 2"):
+    with pytest.raises(ValueError, match="strengths=1 must be a whole number of at least 2"):
         Readout(strengths=1)

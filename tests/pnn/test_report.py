@@ -11,6 +11,7 @@ from scipy.stats import ttest_rel
 from pnn.config import Config
 from pnn.controls import CONTROLS
 from pnn.experiment import plan, run
+from pnn.reading import open_run
 from pnn.report import Gain, gain, plan_text, result_text, summary, verdict
 from pnn.result import Plan
 
@@ -158,6 +159,7 @@ KEYS = {
     "seconds",
     "device_seconds",
     "joules",
+    "alignment",
     "retries",
     "run",
 }
@@ -172,12 +174,29 @@ def result(named_devices, tmp_path_factory):
 def test_the_summary_has_the_keys_that_programs_rely_on(result):
     content = json.loads(json.dumps(summary(result), allow_nan=False))
     assert set(content) == KEYS
+    table = README.read_text(encoding="utf-8").partition("## The result as JSON")[2]
+    assert all(f"`{key}`" in table for key in KEYS)
     assert list(content["controls"]) == list(content["gains"]) == list(CONTROLS)
     for entry in content["gains"].values():
         assert entry["low"] <= entry["mean"] <= entry["high"]
     assert content["accuracy"] == pytest.approx(np.mean(content["accuracy_by_seed"]))
     assert content["accuracy_std"] == pytest.approx(np.std(content["accuracy_by_seed"], ddof=1))
     assert content["seeds"] == [0, 1]
+
+
+def test_the_alignment_of_feedback_is_reported(result, tmp_path):
+    assert summary(result)["alignment"] is None
+    assert "true gradient" not in result_text(summary(result))
+    device = {"name": "sim:scattering-medium", "n_outputs": 32}
+    found = made(device, digits(rows=240), tmp_path, rule="dfa", seeds=2, controls=())
+    content = summary(found)
+    ends = [
+        open_run(found.path).dataset(f"seed_{i}/metrics")["alignment"].values[-1] for i in (0, 1)
+    ]
+    assert content["alignment"] == pytest.approx(np.mean(ends))
+    assert f"{content['alignment']:.2f} (cosine of the feedback and the true" in result_text(
+        content
+    )
 
 
 def test_queries_are_those_of_one_seed_by_purpose(result):

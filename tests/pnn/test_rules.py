@@ -128,6 +128,38 @@ def test_unknown_rules_and_options_are_answered_with_what_there_is(rule, options
         make_rule(rule, **options)
 
 
+@pytest.mark.parametrize(
+    ("rule", "option", "value", "allowed"),
+    [
+        ("readout", "strengths", 2.5, "a whole number of at least 2"),
+        ("noprop", "draws", 1.5, "a whole number of at least 1"),
+        ("recurrent-forward-forward", "iterations", 1.5, "a whole number of at least 1"),
+        ("pepg", "rate", -1, "a finite number above 0"),
+        ("pepg", "spread", "wide", "a finite number above 0 and at most 1"),
+        ("physics-aware", "kind", "bad", "one of auto, affine, magnitude, quadratic, network"),
+        ("in-silico", "kind", "bad", "one of auto, affine, magnitude, quadratic, network"),
+        ("phyll", "theta", "x", "a finite number above 0"),
+        ("forward-forward", "theta", "x", "a finite number above 0"),
+        ("forward-forward", "goodness", ["mean"], "one of mean, sum, top-k, cosine"),
+        ("symba", "theta", "x", "a finite number above 0"),
+        ("symba", "pattern", "x", "a finite number of at least 0"),
+        ("self-contrastive", "theta_positive", "x", "a finite number above 0"),
+        ("self-contrastive", "theta_negative", "x", "a finite number above 0"),
+        ("pepita", "strength", "x", "a finite number above 0"),
+        ("streaming", "strength", "x", "a finite number above 0"),
+        ("logistic", "decay", "x", "a finite number of at least 0"),
+        ("physics-aware", "encoder_rate", "x", "a finite number above 0"),
+        ("augmented-dfa", "terms", "x", "a finite number of at least 0"),
+        ("dfa", "sign", "no", "True or False"),
+    ],
+)
+def test_options_out_of_their_range_are_refused_at_once(rule, option, value, allowed):
+    with pytest.raises(ValueError, match=re.escape(rule)) as refused:
+        make_rule(rule, **{option: value})
+    assert f"{option}={value!r}" in str(refused.value)
+    assert allowed in str(refused.value)
+
+
 def test_tasks_and_devices_that_do_not_suit_are_refused():
     network = PhysicalNetwork([PhysicalLayer(Box())])
     with pytest.raises(ValueError, match="'phyll' learns classification, not regression"):

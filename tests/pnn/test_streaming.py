@@ -90,5 +90,5 @@ def test_a_stream_needs_its_classes_and_a_rule_that_can_learn_online():
     with pytest.raises(ValueError, match=r"labels \[7\] are none of the classes \[0, 1, 2\]"):
         estimator.partial_fit(DATA.X[:3], [0, 1, 7])
     assert not hasattr(PhysicalClassifier(rule="phyll"), "partial_fit")
-    with pytest.raises(ValueError, match=r"forgetting=0\.5 must be above 0.9"):
+    with pytest.raises(ValueError, match=r"forgetting=0\.5 must be a finite number above 0.9"):
         Streaming(forgetting=0.5)

@@ -100,6 +100,18 @@ def test_options_take_precedence_over_the_file(config, tmp_path):
     assert config_kept["run"]["seed"] == 5
 
 
+def test_what_is_warned_of_while_training_is_noted(rows, tmp_path):
+    done = pnn(
+        *("train", "digits-optical", "--data", rows / "some.npz", "--rule", "dfa", "--epochs", 1),
+        *("--device", "sim:scattering-medium?n_outputs=64", "--no-controls", "--json"),
+        *("--seeds", 2, "--threads", 1, "--out", tmp_path / "run.h5"),
+    )
+    assert done.exit_code == 0, done.stderr
+    notes = [n for n in json.loads(done.stdout)["notes"] if "act on each drive" in n]
+    assert len(notes) == 1
+    assert done.stderr.count(f"note     {notes[0]}") == 1
+
+
 def test_other_data_leave_the_options_of_the_presets_own_behind(tmp_path, rows):
     done = pnn("train", "vowels-acoustic", "--data", rows / "some.npz", "--dry-run", "--json")
     assert done.exit_code == 0, done.stderr

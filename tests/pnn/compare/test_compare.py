@@ -1,6 +1,7 @@
 """Rules, devices and seeds under one budget: planned, trained, resumed, told."""
 
 import json
+import re
 
 import h5py
 import numpy as np
@@ -9,7 +10,8 @@ from typer.testing import CliRunner
 
 from pnn.cli.main import app
 from pnn.compare import CompareConfig, compare, plan_comparison, read_comparison, resume
-from pnn.compare.table import table_text
+from pnn.compare.plan import with_enough_seeds
+from pnn.compare.table import Comparison, Line, table_text
 from pnn.config import ConfigError
 from pnn.data import Dataset
 from pnn.rules import RULES, RuleClass
@@ -96,6 +98,18 @@ def test_what_a_rule_cannot_do_on_a_device_is_said_and_the_rest_goes_on(tmp_path
         plan_comparison(settings.model_copy(update={"rules": settings.rules[1:]}), data)
 
 
+def test_a_typing_error_is_no_rule_that_does_not_apply(tmp_path, data):
+    rules = ["readout", {"name": "mono-forward", "thta": 4}, {"name": "phyl"}]
+    with pytest.raises(ConfigError) as caught:
+        plan_comparison(config(tmp_path, rules=rules), data)
+    option, name = str(caught.value).splitlines()
+    assert option.startswith("small: rules.1 = {'name': 'mono-forward', 'thta': 4}: rule 'mono-f")
+    assert name.startswith("small: rules.2 = {'name': 'phyl'}: rule='phyl' is not one of ")
+    rules = ["readout", {"name": "mono-forward", "training": {"epocs": 4}}]
+    with pytest.raises(ConfigError, match=r"mono-forward on relu: there is no key training\.epocs"):
+        plan_comparison(config(tmp_path, rules=rules), data)
+
+
 def test_a_budget_that_is_too_small_for_a_rule_leaves_the_larger_ones(tmp_path, data):
     settings = config(tmp_path, rules=["readout", "equilibrium-propagation"], budgets=[3, 500])
     path = compare(settings, data)
@@ -165,11 +179,30 @@ def test_a_device_that_fails_leaves_a_line_with_the_reason(tmp_path, data, monke
     assert "the lamp is out" in line.error
 
 
+def test_the_errors_of_every_budget_are_told_each_once(tmp_path, data):
+    lines = [
+        Line("readout", "OUTPUTS", "lamp", 100, seeds=2, score=0.9),
+        Line("readout", "OUTPUTS", "lamp", 500, error="DeviceError: the lamp is out"),
+        *(Line("dfa", "LAW", "lamp", b, error="does not apply: no law") for b in (100, 500)),
+    ]
+    text = table_text(Comparison("c", "d", "r2", tuple(lines), 0.5, None, 0, tmp_path))
+    assert "joules" not in text
+    assert text.count("readout on lamp at budget 500: DeviceError: the lamp is out") == 1
+    assert text.count("dfa on lamp: does not apply: no law") == 1
+    path = compare(config(tmp_path, rules=["readout"], budgets=[3, 5, 500]), data)
+    told = table_text(read_comparison(path))
+    assert "readout on relu: budget=3 is too small" in told
+    assert "readout on relu: budget=5 is too small" in told
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"rules": []}, "rules"),
-        ({"rules": ["readout", "readout"]}, r"\['readout'\] stand for several entries"),
+        (
+            {"rules": ["readout", "readout"]},
+            r"^small.toml: \['readout'\] stand for several entries",
+        ),
         ({"rules": [{"theta": 1}]}, "needs a name"),
         ({"budgets": [5, 2]}, "in rising order"),
         ({"run": {"sedes": 3}}, "sedes"),
@@ -192,6 +225,7 @@ def test_the_command_line_compares_shows_and_estimates(tmp_path, data, monkeypat
     runner = CliRunner()
     estimated = runner.invoke(app, ["estimate", "small.toml"])
     assert "2 rules x 1 devices x 1 budgets x 2 seeds: 4 trainings" in estimated.stdout
+    assert "energy not known" in estimated.stdout
     done = runner.invoke(app, ["compare", "small.toml", "--json"])
     assert done.exit_code == 0, done.stderr
     content = json.loads(done.stdout)
@@ -201,9 +235,55 @@ def test_the_command_line_compares_shows_and_estimates(tmp_path, data, monkeypat
     assert all((tmp_path / plot).stat().st_size > 5000 for plot in content["plots"])
     shown = runner.invoke(app, ["compare", "--show", "small.h5", "--markdown", "--no-plots"])
     assert "| readout | OUTPUTS | relu | 500 |" in shown.stdout
+    joules = 1e-11 * readout["multiply_adds"]
+    assert "| multiply-adds | joules | reported by its source |" in shown.stdout
+    assert f"| {joules:.3g} |" in shown.stdout
     again = runner.invoke(app, ["compare", "small.toml"])
     assert again.exit_code == 4
     assert "exists already" in again.stderr
+
+
+def test_few_test_rows_are_split_ten_times_unless_seeds_are_named(tmp_path, data, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (
+        'data = "corners.npz"\nrules = ["readout"]\nbudgets = [500]\n'
+        'devices = [{ name = "sim:random-features", n_outputs = 24, label = "relu" }]\n'
+    )
+    (tmp_path / "small.toml").write_text(text)
+    (tmp_path / "named.toml").write_text(text + "[run]\nseeds = 2\n")
+    for arguments, seeds in (
+        (("estimate", "small.toml"), 10),
+        (("compare", "small.toml", "--dry-run", "--jobs", "1"), 10),
+        (("compare", "small.toml", "--dry-run", "--seeds", "4"), 4),
+        (("estimate", "named.toml"), 2),
+    ):
+        assert f" x {seeds} seeds: {seeds} trainings" in CliRunner().invoke(app, arguments).output
+    X, y = np.tile(data.X, (7, 1)), np.tile(data.y, 7)
+    many = Dataset(name="many", X=X, y=y, classes=data.classes)
+    settings = config(tmp_path, run={})
+    assert with_enough_seeds(settings, many) is settings
+    assert with_enough_seeds(settings, data).run.seeds == 10
+    (tmp_path / "bench.py").write_text("def answer(drives):\n    return drives\n")
+    bench = {"name": "function", "function": f"{tmp_path / 'bench.py'}:answer"}
+    settings = config(tmp_path, run={}, devices=[bench | {"n_inputs": 2, "n_outputs": 2}])
+    assert with_enough_seeds(settings, data) is settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("compare", "some.toml", "--seeds", "0"), "--seeds"),
+        (("compare", "some.toml", "--jobs", "0"), "--jobs"),
+        (("rules", "--classes", "0"), "--classes"),
+        (("compare", "digits-optical"), "'digits-optical' is a preset of one run"),
+        (("compare", "digits-optical"), "examples/compare"),
+    ],
+)
+def test_wrong_usage_is_said_in_words(arguments, message):
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert message in re.sub(r"\x1b\[[\d;]*m", "", done.stderr)
+    assert "pydantic" not in done.stderr
 
 
 def test_the_rules_are_listed_with_class_and_cost():
