@@ -154,6 +154,7 @@ def test_a_qcodes_instrument_is_a_device_a_modulator_and_a_monitor():
 
 
 def test_a_class_that_cannot_be_imported_is_named():
+    pytest.importorskip("pymeasure")
     from devices.drivers.pymeasure_adapter import PymeasureMonitor
 
     with pytest.raises(ValueError, match=r"'pymeasure\.instruments:Nothing' cannot be imported"):
