@@ -94,7 +94,11 @@ KINDS_WRITTEN = {
     "twin": "twin",
     "compare": "compare",
 }  # the others: "recording"
-ENDS = {"train that fails": "failed", "repair of a killed run": "interrupted"}
+ENDS = {
+    "train that fails": "failed",
+    "repair of a cut file": "interrupted",
+    "repair of a killed run": "interrupted",
+}
 MADE = ("recorded.h5", "live.h5", "waves.h5")  # from Python
 
 

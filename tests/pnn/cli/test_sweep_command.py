@@ -75,7 +75,7 @@ def test_options_stand_above_the_file(folder):
     ("arguments", "code", "message"),
     [
         ((), 2, "needs a configuration, or a file to resume"),
-        (("nowhere.toml",), 2, "nowhere.toml is no TOML file"),
+        (("nowhere.toml",), 2, "there is no file nowhere.toml"),
         (("--resume", "nowhere.h5"), 4, "there is no file nowhere.h5"),
         (("--resume", "s.h5", "--repeats", "3"), 2, "--repeats: a sweep that is resumed"),
         (("sweep.toml", "--order", "odd"), 2, "sweep.toml: order = 'odd'"),
