@@ -6,6 +6,7 @@ the imaginary part.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
@@ -22,21 +23,21 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Law:
+class Law(ABC):
     """Base of the laws: what they have in common is that they are made of arrays."""
 
     kind: ClassVar[str]
     #: Names of the axes of each array, as a file has them.
     dims: ClassVar[Mapping[str, tuple[str, ...]]]
 
+    @abstractmethod
     def __call__(self, drives: Any) -> Any:
         """Return the answers, (rows, channels), to drives, (rows, n_inputs), array or tensor."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def multiply_adds(self) -> int:
         """Multiply-adds of the products of one row."""
-        raise NotImplementedError
 
     def arrays(self) -> dict[str, Array]:
         """Return the arrays by name."""
