@@ -193,9 +193,11 @@ def _plan_text(settings: Any, plan: Any) -> str:
         f"{len(plan.cells)} trainings",
         f"queries  at most {plan.queries}, tests included; {time}",
     ]
-    for (rule, device), reason in plan.refused.items():
-        names = f"{settings.rules[rule].label} on {settings.devices[device].label}"
-        lines.append(f"refused  {names}: {reason}")
+    said = [
+        f"refused  {settings.rules[rule].label} on {settings.devices[device].label}: {reason}"
+        for (rule, device, _), reason in plan.refused.items()
+    ]
+    lines += dict.fromkeys(said)
     if not plan.parallel and settings.run.jobs > 1:
         lines.append("note     one process: a device is not simulated, and there is only one of it")
     return "\n".join(lines)

@@ -52,7 +52,7 @@ class ComparePlan:
     ----------
     cells : tuple of Cell
     refused : dict
-        Reasons by (rule, device); there may be cells of larger budgets.
+        Reasons by (rule, device, budget).
     queries : int
         Of all cells, tests included, at the most.
     device_seconds : float or None
@@ -64,7 +64,7 @@ class ComparePlan:
     """
 
     cells: tuple[Cell, ...]
-    refused: dict[tuple[int, int], str]
+    refused: dict[tuple[int, int, int], str]
     queries: int
     device_seconds: float | None
     joules: float | None
@@ -73,7 +73,7 @@ class ComparePlan:
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for a record."""
         content = asdict(self)
-        refused = [[*pair, reason] for pair, reason in self.refused.items()]
+        refused = [[*cell, reason] for cell, reason in self.refused.items()]
         return content | {"refused": refused}
 
 
@@ -102,7 +102,8 @@ def plan_comparison(config: CompareConfig, dataset: Dataset) -> ComparePlan:
     singles = _checked(config, dataset)
     if config.run.curves and dataset.task != "classification":
         raise ValueError(f"{config.name}: curves are of accuracies, and {dataset.name} has none")
-    cells, refused = [], {}
+    cells: list[Cell] = []
+    refused: dict[tuple[int, int, int], str] = {}
     queries, seconds, joules, parallel = 0, 0.0, 0.0, True
     known = [True, True]  # seconds, joules
     seeds = range(config.run.seed, config.run.seed + config.run.seeds)
@@ -111,14 +112,15 @@ def plan_comparison(config: CompareConfig, dataset: Dataset) -> ComparePlan:
             try:
                 pair = _Pair(singles[r, d], dataset)
             except ValueError as error:
-                refused[r, d] = f"does not apply: {error}"
+                reason = f"does not apply: {error}"
+                refused |= {(r, d, b): reason for b in range(len(config.budgets))}
                 continue
             found = []
             for b, budget in enumerate(config.budgets):
                 try:
                     fitted = pair.within(budget)
                 except ValueError as error:  # a larger budget may do
-                    refused[r, d] = str(error)
+                    refused[r, d, b] = str(error)
                 else:
                     found += [Cell(r, d, b, seed, *fitted) for seed in seeds]
             cells += found

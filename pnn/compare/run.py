@@ -67,7 +67,7 @@ def compare(
             dataset_digest=dataset.digest(),
             task=dataset.task,
             classes=dataset.classes,
-            refused=[[*pair, reason] for pair, reason in plan.refused.items()],
+            refused=[[*cell, reason] for cell, reason in plan.refused.items()],
         )
         file.write("cells", [_numbers(cell) for cell in plan.cells], ("cell", "cell_field"))
         references = file.group("references")

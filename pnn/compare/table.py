@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -134,7 +133,7 @@ def read_comparison(path: str | Path) -> Comparison:
         columns = {name: results[name][:n] for name in results if name not in axes}
         linear = np.nanmean(file["references/linear"][()], axis=1)
     lines = []
-    refused = {(r, d): reason for r, d, reason in attributes["refused"]}
+    refused = {(r, d, b): reason for r, d, b, reason in attributes["refused"]}
     for r in range(len(config.rules)):
         for d, device in enumerate(config.devices):
             for b, budget in enumerate(config.budgets):
@@ -144,7 +143,7 @@ def read_comparison(path: str | Path) -> Comparison:
                 lines.append(
                     _line(config, r, device.label, budget, seeds, chosen, linear)
                     if (cells[:, :3] == (r, d, b)).all(axis=1).any()
-                    else _empty(config, r, device.label, budget, _of(budget, refused[r, d]))
+                    else _empty(config, r, device.label, budget, refused[r, d, b])
                 )
     return Comparison(
         name=config.name,
@@ -156,11 +155,6 @@ def read_comparison(path: str | Path) -> Comparison:
         missing=len(cells) - n,
         path=Path(path),
     )
-
-
-def _of(budget: int, reason: str) -> str:
-    """Return the reason for a budget; the plan keeps that of the largest that is too small."""
-    return re.sub(r"^budget=\d+", f"budget={budget}", reason)
 
 
 def _line(

@@ -93,7 +93,7 @@ def test_what_a_rule_cannot_do_on_a_device_is_said_and_the_rest_goes_on(tmp_path
     )
     plan = plan_comparison(settings, data)
     assert {cell.rule for cell in plan.cells} == {0}
-    assert "offers none" in plan.refused[1, 0]
+    assert "offers none" in plan.refused[1, 0, 0]
     with pytest.raises(ValueError, match=r"no rule can be trained on any device:\n.*offers none"):
         plan_comparison(settings.model_copy(update={"rules": settings.rules[1:]}), data)
 
