@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from devices.hdf5.column import make_chunk_index
 from devices.hdf5.session import Session
 
 __all__ = ["Bundle", "read_bundle"]
@@ -93,6 +94,7 @@ def reserve(group: h5py.Group) -> None:
         # The netCDF way to say "a dimension without coordinate values"; nothing is stored.
         dim.make_scale(f"This is a netCDF dimension but not a netCDF variable. {0:10d}")
         buffer = group.create_dataset(name, (0,), np.uint8, maxshape=(None,), chunks=(_CHUNK,))
+        make_chunk_index(buffer)
         buffer.dims[0].attach_scale(dim)
         buffer.attrs["long_name"] = "checkpoint, bytes of an NPZ file"
         buffer.attrs.create("sequence", np.int64(0))
@@ -102,7 +104,10 @@ def reserve(group: h5py.Group) -> None:
 
 def _whole(buffer: h5py.Dataset) -> tuple[int, NDArray[np.uint8]]:
     """Return the sequence number and the bytes of a buffer; 0 if a write was cut off."""
-    data = np.asarray(buffer[: int(buffer.attrs["length"])])
+    try:
+        data = np.asarray(buffer[: int(buffer.attrs["length"])])
+    except (OSError, RuntimeError):  # it lies behind the recorded end
+        return 0, np.zeros(0, np.uint8)
     sequence = int(buffer.attrs["sequence"])
     good = bytes(buffer.attrs["checksum"]) == _checksum(data, sequence)
     return (sequence if good else 0), data

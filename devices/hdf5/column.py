@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["BLOCK_ROWS", "Column", "StoredColumn", "chunk_rows"]
+__all__ = ["BLOCK_ROWS", "Column", "StoredColumn", "chunk_rows", "make_chunk_index"]
 
 BLOCK_ROWS = 256
 
@@ -60,6 +60,17 @@ def chunk_rows(tail: tuple[int, ...], dtype: DTypeLike) -> int:
     """Rows per chunk for chunks of about 256 KiB, a block of rows at the most."""
     row_bytes = max(1, math.prod(tail) * np.dtype(dtype).itemsize)
     return max(1, min(BLOCK_ROWS, 2**18 // row_bytes))
+
+
+def make_chunk_index(dataset: h5py.Dataset) -> None:
+    """Give an empty array, which is to grow, the index of its chunks.
+
+    The library makes it at the first chunk and may write that it is there before it writes the
+    index itself; it is made with the structure, when there is nothing yet that a kill could break.
+    """
+    dataset.resize(1, axis=0)
+    dataset[0] = np.zeros((), dataset.dtype)
+    dataset.resize(0, axis=0)
 
 
 class StoredColumn:

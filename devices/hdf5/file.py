@@ -16,6 +16,7 @@ import h5py
 from devices.hdf5.attributes import put_in_place, read_attributes, slot_size, slot_text
 from devices.hdf5.group import RecordGroup
 from devices.hdf5.session import RecordFull, Session
+from devices.hdf5.superblock import read_superblock, record_end
 from devices.hdf5.tables import tables
 from devices.provenance import provenance
 
@@ -142,6 +143,10 @@ class RecordFile(RecordGroup):
             what = "is a folder" if path.is_dir() else "does not exist"
             raise FileNotFoundError(f"{path} {what}; give a file to go on with")
         try:
+            with h5py.File(path, "r"):  # nobody else has it open
+                block = read_superblock(path)
+            if block is not None and block.unrecorded:
+                record_end(path)  # the library would cut off what lies behind
             file = h5py.File(path, "r+")
         except OSError as error:
             raise _refusal(path, error) from error

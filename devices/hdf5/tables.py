@@ -97,16 +97,19 @@ def readable(group: h5py.Group) -> Iterator[tuple[str, h5py.Group | h5py.Dataset
 def _stored_rows(dataset: h5py.Dataset) -> int:
     """Return the rows that are really there: a kill may leave a length without its data."""
     rows, chunk = len(dataset), dataset.chunks[0]
-    try:
-        if not dataset.is_scale:
+    if dataset.is_scale and dataset.dtype.kind != "i":
+        return rows  # a mere dimension has no values
+    if not dataset.is_scale:
+        try:
             # Chunks span all other axes, so that their number says how many rows have space.
             return min(rows, dataset.id.get_num_chunks() * chunk)
-        while dataset.dtype.kind == "i" and rows:  # an index; a mere dimension has no values
-            start = max(0, rows - chunk)
+        except (OSError, RuntimeError):  # a damaged file: there is no way to the data
+            return 0
+    while rows:
+        start = (rows - 1) // chunk * chunk
+        with contextlib.suppress(OSError, RuntimeError):  # the last chunk may lie behind the end
             good = np.flatnonzero(dataset[start:rows] == np.arange(start, rows))
             if len(good):
                 return start + int(good[-1]) + 1
-            rows = start
-    except (OSError, RuntimeError):  # a damaged file: there is no way to the data
-        return 0
-    return rows
+        rows = start
+    return 0

@@ -9,8 +9,8 @@ from typing import Any
 import h5py
 
 from devices.hdf5 import SCHEMA, read_attributes, schema_of, tables
+from devices.hdf5.superblock import read_superblock
 from pnn.log_tools.opening import existing, opened
-from pnn.log_tools.superblock import read_superblock
 
 __all__ = ["Check", "broken_objects", "check"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import h5py
 
-from pnn.log_tools.superblock import read_superblock
+from devices.hdf5.superblock import read_superblock
 
 __all__ = ["beside", "existing", "opened"]
 

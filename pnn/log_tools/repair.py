@@ -13,11 +13,11 @@ import h5py
 
 from devices.hdf5 import attribute, read_attributes, tables
 from devices.hdf5.attributes import put_in_place
+from devices.hdf5.superblock import give_length, read_superblock, record_end
 from devices.hdf5.tables import readable
 from pnn.log_tools.check import broken_objects
 from pnn.log_tools.opening import beside, existing
 from pnn.log_tools.salvage import salvage
-from pnn.log_tools.superblock import mend, read_superblock
 
 __all__ = ["Repair", "repair"]
 
@@ -74,9 +74,13 @@ def repair(path: str | Path, out: str | Path | None = None) -> Repair:
     result = Repair(str(path), str(copy))
     shutil.copyfile(path, copy)
     try:
-        mend(copy, block)
         if block.missing:
+            give_length(copy, block)
             result.done.append(f"gave it back its length: {block.missing} bytes were missing")
+        if block.unrecorded or block.open_flags:
+            record_end(copy)
+        if block.unrecorded and not block.open_flags:
+            result.done.append(f"recorded its end, {block.unrecorded} bytes later than it said")
         if block.open_flags:
             result.done.append("removed the mark that it is being written")
         whole = _leave_out(copy, block.size if block.missing else None, result)

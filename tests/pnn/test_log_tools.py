@@ -149,6 +149,30 @@ def test_a_file_that_the_system_cut_short_is_recovered(path):
     assert check(result.copy).good
 
 
+def test_rows_behind_the_recorded_end_are_recovered(path):
+    def append(log, start, stop):
+        at = np.arange(start, stop)
+        log.append(x=np.repeat(at[:, None], 3, axis=1), k=at)
+        log.flush()
+
+    with RecordFile(path, kind="sweep") as file:
+        log = file.rows(COLUMNS)
+        append(log, 0, 1000)
+        end = path.read_bytes()[40:48]  # the library writes it last
+        append(log, 1000, 3000)
+        image = bytearray(path.read_bytes())
+    image[40:48] = end
+    path.write_bytes(image)
+    assert check(path).rows in ({}, {"/row": 1000})
+    assert not check(path).good
+    result = repair(path)
+    assert "recorded its end" in result.done[0]
+    assert check(result.copy).good
+    assert rows_are_right(result.copy, 3000) == 3000
+    with RecordFile.reopen(path, kind="sweep") as file:
+        assert file.rows(COLUMNS).count == 3000
+
+
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.9, 0.99])
 def test_rows_beyond_the_cut_are_not_taken_for_measured_ones(path, share):
     with RecordFile(path, kind="sweep") as file:

@@ -74,7 +74,8 @@ def test_a_comparison_says_where_a_rule_does_not_apply():
     )
     plan = plan_comparison(config, DATA)
     assert {(cell.rule, cell.device) for cell in plan.cells} == {(0, 0), (0, 1), (1, 1)}
-    assert plan.refused[1, 0].startswith("does not apply: rule 'equilibrium-propagation' needs a d")
+    words = "does not apply: rule 'equilibrium-propagation' needs a d"
+    assert plan.refused[1, 0, 0].startswith(words)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.3])

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["Superblock", "mend", "read_superblock"]
+__all__ = ["Superblock", "give_length", "read_superblock", "record_end"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _END_AT = {0: 40, 1: 44, 2: 28, 3: 28}  # of the address behind the last byte
-_FLAGS_AT, _CHECKSUM_AT = 11, 44  # in versions 2 and 3
+_FLAGS_AT, _CHECKSUM_AT = 11, 44  # from version 2 on
 _HEAP_REACH = 2**24  # collections are of 4 KiB, or of one long text
 
 
@@ -44,6 +44,11 @@ class Superblock:
         """Bytes that the file should have and has not."""
         return max(0, self.end - self.size)
 
+    @property
+    def unrecorded(self) -> int:
+        """Bytes that it has behind its recorded end."""
+        return max(0, self.size - self.end)
+
 
 def read_superblock(path: Path) -> Superblock | None:
     """Read the superblock; None if the file is no HDF5 file, or one of another make."""
@@ -59,20 +64,33 @@ def read_superblock(path: Path) -> Superblock | None:
     return Superblock(version, end, path.stat().st_size, head[_FLAGS_AT] if version == 3 else 0)
 
 
-def mend(path: Path, found: Superblock) -> None:
-    """Give the file the length that it should have, and say that nobody is writing it."""
+def give_length(path: Path, found: Superblock) -> None:
+    """Give a file that was cut the length that it should have."""
     with path.open("r+b") as file:
-        if found.missing:
-            _break_cut_heap(file, found.size)
-            file.truncate(found.end)
-        if found.version == 3:
-            file.seek(0)
-            head = bytearray(file.read(_CHECKSUM_AT))
-            head[_FLAGS_AT] = 0
-            # While a file is read as it grows, its end is brought up to date on closing only.
-            struct.pack_into("<Q", head, _END_AT[3], max(found.end, found.size))
-            file.seek(0)
-            file.write(head + struct.pack("<I", _lookup3(bytes(head))))
+        _break_cut_heap(file, found.size)
+        file.truncate(found.end)
+
+
+def record_end(path: Path) -> None:
+    """Say in the superblock that the file ends where it does, and that nobody is writing it.
+
+    The library writes the superblock last, in SWMR mode on closing only. A kill before that leaves
+    arrays behind the recorded end: they cannot be read, and would be written over.
+    """
+    found = read_superblock(path)
+    assert found is not None
+    end = struct.pack("<Q", found.size)
+    with path.open("r+b") as file:
+        if found.version < 2:
+            file.seek(_END_AT[found.version])
+            file.write(end)
+            return
+        head = bytearray(file.read(_CHECKSUM_AT))
+        head[_FLAGS_AT] = 0
+        at = _END_AT[found.version]
+        head[at : at + len(end)] = end
+        file.seek(0)
+        file.write(head + struct.pack("<I", _lookup3(bytes(head))))
 
 
 def _break_cut_heap(file: BinaryIO, size: int) -> None:
