@@ -135,7 +135,7 @@ def test_a_run_that_another_program_has_open_is_not_resumed(folder, command):
 @pytest.mark.skipif(sys.platform == "win32", reason="file-size limits are those of POSIX")
 def test_a_disk_that_fills_ends_a_sweep_in_order_and_it_goes_on_with_more_room(folder):
     limited = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (160_000, 160_000)); "
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (240_000, 240_000)); "
         "from pnn.cli.main import app; app()"
     )
     done = subprocess.run(
@@ -143,7 +143,7 @@ def test_a_disk_that_fills_ends_a_sweep_in_order_and_it_goes_on_with_more_room(f
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 4, done.stderr
-    assert "under the file-size limit of 160000 bytes" in done.stderr
+    assert "under the file-size limit of 240000 bytes" in done.stderr
     with h5py.File("run.h5") as file:
         assert read_attributes(file)["status"] == "failed"
         kept = valid_rows(file["rows"])

@@ -189,7 +189,7 @@ def test_a_damaged_file_ends_with_4_and_is_repaired(folder, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["trained.h5", "swept.h5"])
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.97])
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.97])
 def test_what_is_left_of_a_cut_file_is_read_by_every_tool(folder, tmp_path, name, share):
     whole = (folder / name).read_bytes()
     path, mended = tmp_path / "cut.h5", tmp_path / "cut.repaired.h5"
