@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.hdf5 import RecordGroup, physical, read_attributes, valid_rows
+from devices.hdf5 import RecordGroup, check_undone, physical, read_attributes, valid_rows
 from devices.spec import DeviceSpec
 
 __all__ = ["RecordedRows", "digest", "read_rows", "read_spec", "spec_of_rows", "write_spec"]
@@ -60,10 +60,13 @@ def read_rows(path: str | Path, group: str | None = None) -> RecordedRows:
         If there is no such file.
     ValueError
         If the file has no recording there, has those of different devices, or has no rows.
+    OSError
+        If a kill left the file such that rows cannot be read before they are repaired.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
+    check_undone(path)
     try:
         file = h5py.File(path, "r")
     except OSError as error:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.extras import require
-from devices.hdf5 import read_attributes, tables
+from devices.hdf5 import check_undone, read_attributes, tables
 
 if TYPE_CHECKING:
     import xarray
@@ -63,6 +63,7 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._open: list[xarray.Dataset] = []
+        check_undone(self.path)
         with open_h5(self.path) as file:
             self.attributes = read_attributes(file)
             self._groups = list(_groups(file))

@@ -8,6 +8,7 @@ only appended, in blocks, which is what leaves a file readable when the process 
 
 from devices.hdf5.attributes import attribute, read_attributes
 from devices.hdf5.bundle import Bundle, read_bundle
+from devices.hdf5.chunk_index import check_undone
 from devices.hdf5.column import BLOCK_ROWS, Column
 from devices.hdf5.file import SCHEMA, RecordFile, schema_of
 from devices.hdf5.group import RecordGroup
@@ -29,6 +30,7 @@ __all__ = [
     "StructureError",
     "Table",
     "attribute",
+    "check_undone",
     "physical",
     "read_attributes",
     "read_bundle",

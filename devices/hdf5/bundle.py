@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from devices.hdf5.column import make_chunk_index
+from devices.hdf5.chunk_index import ChunkIndex
 from devices.hdf5.session import Session
 
 __all__ = ["Bundle", "read_bundle"]
@@ -41,18 +41,23 @@ class Bundle:
         stream = io.BytesIO()
         np.savez(stream, allow_pickle=False, **{name: np.asarray(a) for name, a in arrays.items()})
         data = np.frombuffer(stream.getvalue(), np.uint8)
-        newest = max(_BUFFERS, key=lambda name: _whole(self._group[name])[0])
-        target = self._group["b" if newest == "a" else "a"]
-        sequence = 1 + max(int(self._group[name].attrs["sequence"]) for name in _BUFFERS)
-        if len(data) > len(target):
-            self._session.check_room(len(data) - len(target) + _CHUNK, "a checkpoint")
-            target.dims[0][0].resize(len(data), axis=0)
-            target.resize(len(data), axis=0)
-        target[: len(data)] = data
-        target.attrs.modify("checksum", np.bytes_(_checksum(data, sequence)))
-        target.attrs.modify("length", np.int64(len(data)))
-        target.attrs.modify("sequence", np.int64(sequence))
-        self._session.flush(sync=True)
+        with self._session.lock:
+            self._session.flush()
+            newest = max(_BUFFERS, key=lambda name: _whole(self._group[name])[0])
+            target = self._group["b" if newest == "a" else "a"]
+            sequence = 1 + max(int(self._group[name].attrs["sequence"]) for name in _BUFFERS)
+            size = max(len(data), len(target))
+            if size > len(target):
+                self._session.check_room(size - len(target) + _CHUNK, "a checkpoint")
+            with self._session.undoable([(ChunkIndex(target), size)]):
+                if size > len(target):
+                    target.dims[0][0].resize(size, axis=0)
+                    target.resize(size, axis=0)
+                target[: len(data)] = data
+                target.attrs.modify("checksum", np.bytes_(_checksum(data, sequence)))
+                target.attrs.modify("length", np.int64(len(data)))
+                target.attrs.modify("sequence", np.int64(sequence))
+                self._session.hand_over(sync=True)
 
     def clear(self) -> None:
         """Forget what was written. Its space stays with the bundle.
@@ -94,7 +99,7 @@ def reserve(group: h5py.Group) -> None:
         # The netCDF way to say "a dimension without coordinate values"; nothing is stored.
         dim.make_scale(f"This is a netCDF dimension but not a netCDF variable. {0:10d}")
         buffer = group.create_dataset(name, (0,), np.uint8, maxshape=(None,), chunks=(_CHUNK,))
-        make_chunk_index(buffer)
+        ChunkIndex.make(buffer)
         buffer.dims[0].attach_scale(dim)
         buffer.attrs["long_name"] = "checkpoint, bytes of an NPZ file"
         buffer.attrs.create("sequence", np.int64(0))

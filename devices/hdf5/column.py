@@ -11,7 +11,9 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["BLOCK_ROWS", "Column", "StoredColumn", "chunk_rows", "make_chunk_index"]
+from devices.hdf5.chunk_index import ChunkIndex
+
+__all__ = ["BLOCK_ROWS", "Column", "StoredColumn", "chunk_rows"]
 
 BLOCK_ROWS = 256
 
@@ -62,17 +64,6 @@ def chunk_rows(tail: tuple[int, ...], dtype: DTypeLike) -> int:
     return max(1, min(BLOCK_ROWS, 2**18 // row_bytes))
 
 
-def make_chunk_index(dataset: h5py.Dataset) -> None:
-    """Give an empty array, which is to grow, the index of its chunks.
-
-    The library makes it at the first chunk and may write that it is there before it writes the
-    index itself; it is made with the structure, when there is nothing yet that a kill could break.
-    """
-    dataset.resize(1, axis=0)
-    dataset[0] = np.zeros((), dataset.dtype)
-    dataset.resize(0, axis=0)
-
-
 class StoredColumn:
     """A column in the file."""
 
@@ -83,7 +74,7 @@ class StoredColumn:
         self._column = column
         self._dtype: np.dtype[Any] = dataset.dtype
         self._tail: tuple[int, ...] = dataset.shape[1:]
-        self._chunk: int = dataset.chunks[0]
+        self.index = ChunkIndex(dataset)
         self._chunk_bytes = math.prod(dataset.chunks) * self._dtype.itemsize
 
     def write(self, start: int, blocks: list[NDArray[Any]]) -> None:
@@ -98,7 +89,7 @@ class StoredColumn:
 
     def growth(self, written: int, n_rows: int) -> int:
         """Return the bytes of the chunks, and their index, that `n_rows` more will need."""
-        chunks = -(-(written + n_rows) // self._chunk) - -(-written // self._chunk)
+        chunks = self.index.chunks(written + n_rows) - self.index.chunks(written)
         return chunks * (self._chunk_bytes + 256)
 
     def fitting(self, block: NDArray[Any]) -> NDArray[Any]:

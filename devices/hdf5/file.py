@@ -14,6 +14,7 @@ from typing import Any, Self
 import h5py
 
 from devices.hdf5.attributes import put_in_place, read_attributes, slot_size, slot_text
+from devices.hdf5.chunk_index import put_back, undo_file
 from devices.hdf5.group import RecordGroup
 from devices.hdf5.session import RecordFull, Session
 from devices.hdf5.superblock import read_superblock, record_end
@@ -97,6 +98,7 @@ class RecordFile(RecordGroup):
             raise OSError(
                 f"cannot write the record {self.path}: {reason}; choose another place"
             ) from error
+        undo_file(self.path).unlink(missing_ok=True)  # of a record that is gone
         super().__init__(self.file, Session(self.file, self.path, live=live))
         try:
             for name, size in ROOT_SLOTS.items():
@@ -143,10 +145,14 @@ class RecordFile(RecordGroup):
             what = "is a folder" if path.is_dir() else "does not exist"
             raise FileNotFoundError(f"{path} {what}; give a file to go on with")
         try:
-            with h5py.File(path, "r"):  # nobody else has it open
-                block = read_superblock(path)
+            with h5py.File(path, "r"):
+                pass  # nobody is writing it
+            # Before the library may write, which would cut off what lies behind the recorded end.
+            put_back(path, undo_file(path))
+            block = read_superblock(path)
             if block is not None and block.unrecorded:
-                record_end(path)  # the library would cut off what lies behind
+                record_end(path)
+            undo_file(path).unlink(missing_ok=True)
             file = h5py.File(path, "r+")
         except OSError as error:
             raise _refusal(path, error) from error

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 from devices.hdf5 import bundle as bundles
 from devices.hdf5.attributes import SLOT_LIMIT, attribute, put_in_place, reserve_slot, slot_size
 from devices.hdf5.bundle import Bundle
-from devices.hdf5.column import BLOCK_ROWS, Column, chunk_rows, make_chunk_index
+from devices.hdf5.chunk_index import ChunkIndex
+from devices.hdf5.column import BLOCK_ROWS, Column, chunk_rows
 from devices.hdf5.rows import RowLog
 from devices.hdf5.session import Session
 
@@ -214,7 +215,7 @@ class RecordGroup:
                 dataset.attrs["add_offset"] = float(column.offset)
             datasets[name] = dataset
         for dataset in (scale, *datasets.values()):
-            make_chunk_index(dataset)
+            ChunkIndex.make(dataset)
         self._group.file.flush()
         return self._log(scale, datasets, columns)
 

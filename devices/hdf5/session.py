@@ -8,11 +8,14 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 import h5py
+
+from devices.hdf5.chunk_index import ChunkIndex, undoable
 
 __all__ = ["RecordFull", "Session", "StructureError"]
 
@@ -138,6 +141,13 @@ class Session:
             if os.name == "posix":  # elsewhere the handle is no descriptor of Python's
                 os.fsync(self.file.id.get_vfd_handle())
             self._synced = time.monotonic()
+
+    def undoable(self, growing: Iterable[tuple[ChunkIndex, int]]) -> AbstractContextManager[None]:
+        """Let arrays grow to so many rows and be handed over, such that a kill breaks nothing."""
+        if self.live:  # the library itself writes in an order that readers can follow
+            return contextlib.nullcontext()
+        nodes = [node for index, rows in growing for node in index.at_risk(self.path, rows)]
+        return undoable(self.file, self.path, nodes) if nodes else contextlib.nullcontext()
 
     def spare(self, n_bytes: int) -> tuple[int, bool]:
         """Return what is free after `n_bytes` more and what closing needs; and if that is ample.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 
+from devices.hdf5 import check_undone
 from devices.hdf5.superblock import read_superblock
 
 __all__ = ["beside", "existing", "opened"]
@@ -54,6 +55,7 @@ def opened(path: str | Path) -> h5py.File:
     path = existing(path)
     if read_superblock(path) is None:
         raise ValueError(f"cannot open {path} as a run file: it is no HDF5 file")
+    check_undone(path)
     first: OSError | None = None
     # Without a lock; as this program has it open already; as a file that lets readers follow.
     for way in ({"locking": False}, {}, {"swmr": True}):

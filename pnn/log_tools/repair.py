@@ -13,6 +13,7 @@ import h5py
 
 from devices.hdf5 import attribute, read_attributes, tables
 from devices.hdf5.attributes import put_in_place
+from devices.hdf5.chunk_index import put_back, undo_file
 from devices.hdf5.superblock import give_length, read_superblock, record_end
 from devices.hdf5.tables import readable
 from pnn.log_tools.check import broken_objects
@@ -77,6 +78,8 @@ def repair(path: str | Path, out: str | Path | None = None) -> Repair:
         if block.missing:
             give_length(copy, block)
             result.done.append(f"gave it back its length: {block.missing} bytes were missing")
+        elif put_back(copy, undo_file(path)):
+            result.done.append("undid what a kill broke off in the indexes of its rows")
         if block.unrecorded or block.open_flags:
             record_end(copy)
         if block.unrecorded and not block.open_flags:

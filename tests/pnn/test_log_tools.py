@@ -1,8 +1,10 @@
 """Record files that were killed, cut short, left open or written by an older version."""
 
+import contextlib
 import csv
 import os
 import random
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -13,8 +15,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import pnn
 from devices import FunctionDevice, Recorded, Replay
-from devices.hdf5 import Column, RecordFile, read_attributes, schema_of
+from devices.hdf5 import Column, RecordFile, read_attributes, schema_of, session
+from devices.hdf5.chunk_index import undo_file
 from pnn.log_tools import check, describe, export, migrate, repair, tail
 
 COLUMNS = {"x": Column(dims={"input": 3}, unit="V"), "k": Column(dtype="int32")}
@@ -171,6 +175,40 @@ def test_rows_behind_the_recorded_end_are_recovered(path):
     assert rows_are_right(result.copy, 3000) == 3000
     with RecordFile.reopen(path, kind="sweep") as file:
         assert file.rows(COLUMNS).count == 3000
+
+
+def test_growth_that_was_broken_off_is_undone(path, tmp_path, monkeypatch):
+    killed = tmp_path / "killed.h5"
+
+    @contextlib.contextmanager
+    def kept(file, path, nodes):
+        size = path.stat().st_size
+        with session_undoable(file, path, nodes):
+            yield
+            image = path.read_bytes()  # what is new was not written yet
+            killed.write_bytes(image[:size] + bytes(len(image) - size))
+            shutil.copy(undo_file(path), undo_file(killed))
+
+    session_undoable = session.undoable
+    monkeypatch.setattr(session, "undoable", kept)
+    with RecordFile(path, kind="sweep") as file:
+        log = file.rows(COLUMNS)
+        for stop in (16_384, 16_640):  # the node that names 64 chunks of 256 rows is full
+            at = np.arange(log.count, stop)
+            log.append(x=np.repeat(at[:, None], 3, axis=1), k=at)
+    assert not undo_file(path).exists()
+    with pytest.raises(OSError, match=r"a kill broke off .* `pnn log repair`"):
+        pnn.open_run(killed)
+    with pytest.raises(OSError, match="a kill broke off"):
+        Replay(killed)
+    assert "a kill broke off" in check(killed).problems[0]
+    result = repair(killed)
+    assert "undid what a kill broke off" in result.done[0]
+    assert check(result.copy).good
+    assert rows_are_right(result.copy, 16_384) == 16_384
+    with RecordFile.reopen(killed, kind="sweep") as file:
+        assert file.rows(COLUMNS).count == 16_384
+    assert not undo_file(killed).exists()
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.9, 0.99])
