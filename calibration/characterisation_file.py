@@ -10,11 +10,11 @@ __all__ = ["write_characterisation"]
 
 
 def write_characterisation(found: Characterisation, file: RecordFile) -> None:
-    """Write the rows, the findings and the verdict at the root of a file."""
+    """Write the findings and the verdict at the root of a file, and rows that it has not yet."""
     file.set(summary=summary(found), verdict=verdict(found))
-    rows = ("row",)
-    file.write("drives", found.drives, (*rows, "input"), unit=found.input_unit)
-    file.write("answers", found.answers, (*rows, "output"), unit=found.output_unit)
+    if not found.queries:
+        file.write("drives", found.drives, ("row", "input"), unit=found.input_unit)
+        file.write("answers", found.answers, ("row", "output"), unit=found.output_unit)
     s = found.structure
     file.write(
         "influence", s.influence, ("output", "input"), unit="1",

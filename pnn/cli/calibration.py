@@ -55,7 +55,7 @@ def characterise(
         from calibration.identity import identity_of
         from calibration.plots import plot_characterisation
         from calibration.verdict import summary, verdict
-        from devices import build_device
+        from devices import Recorded, build_device
         from devices.extras import require
         from devices.hdf5 import RecordFile
 
@@ -86,10 +86,12 @@ def characterise(
         # The file is there before anything is driven.
         with RecordFile(path, kind="characterisation", source=source, seed=seed) as file:
             if not recorded:
-                with device:
+                with Recorded(device, file.group("measurements")) as measured:
+                    found = calibration.characterise(measured, rows, seed)
+            with file.restructuring():
+                write_characterisation(found, file)
+                if not recorded:
                     file.set(device=identity_of(device), recipe=repr(device))
-                    found = calibration.characterise(device, rows, seed)
-            write_characterisation(found, file)
         files = [path]
         if plots:
             files.append(plot_characterisation(found, path.with_suffix(".png")))

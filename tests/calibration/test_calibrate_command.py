@@ -145,5 +145,5 @@ def test_a_rig_is_calibrated_and_characterised_over_sockets(served, tmp_path):
     assert content["queries"] == 80
     assert content["snr_db"] > 10
     with h5py.File(tmp_path / "seen.h5") as file:
-        assert np.isfinite(file["answers"][:]).all()
+        assert np.isfinite(file["measurements/answers"][:]).all()
     assert Path(content["files"][1]).read_bytes()[:4] == b"\x89PNG"

@@ -16,7 +16,7 @@ from calibration import (
     summary,
     verdict,
 )
-from devices import DeadChannels, FunctionDevice, Noisy, Recorded
+from devices import DeadChannels, FunctionDevice, Noisy, Recorded, register_device
 from pnn.cli.main import app
 
 CAVITY = Path(calibration.__file__).parents[2] / "shared" / "data" / "acoustic_cavity"
@@ -189,13 +189,32 @@ def test_the_command_prints_draws_and_writes(tmp_path):
     with h5py.File(out) as file:
         assert file.attrs["kind"] == "characterisation"
         assert file.attrs["status"] == b"done"
-        assert file["answers"].shape == (200, 20)
+        assert file["measurements/answers"].shape == (400, 20)
         assert json.loads(file.attrs["summary"])["n_inputs"] == 6
     assert "400 queries" in done.stderr
     again = run(out, "--out", tmp_path / "again.h5", "--no-plots")
     assert again.exit_code == 0, again.output
     assert "from the recording alone" in again.stdout
     assert not (tmp_path / "again.png").exists()
+    with h5py.File(tmp_path / "again.h5") as file:
+        assert file["answers"].shape == (200, 20)
+
+
+def test_rows_measured_before_a_failure_are_kept_and_serve(tmp_path):
+    left = 150
+
+    def measure(drives):
+        nonlocal left
+        left -= len(drives)
+        if left < 0:
+            raise OSError("no power")
+        return np.sin(drives @ np.ones((3, 4)))
+
+    register_device("characterised:dying", lambda: FunctionDevice(measure, 3, 4, max_batch=10))
+    done = run("characterised:dying", "--rows", 100, "--out", tmp_path / "broken.h5")
+    assert done.exit_code == 3
+    again = run(tmp_path / "broken.h5", "--out", tmp_path / "again.h5", "--no-plots", "--json")
+    assert json.loads(again.stdout)["rows"] == 100
 
 
 def test_the_command_says_what_is_wrong_before_it_drives(tmp_path):
