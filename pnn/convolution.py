@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KERNEL", "local_filters"]
+__all__ = ["KERNEL", "local_filters", "side_of"]
 
 #: Pixels along a side of a filter.
 KERNEL = 3
@@ -41,12 +41,7 @@ def local_filters(
     ValueError
         If the features are no square of `KERNEL` x `KERNEL` pixels or more.
     """
-    side = math.isqrt(n_features)
-    if side**2 != n_features or side < KERNEL:
-        raise ValueError(
-            f"adapter='convolve' needs features that are a square image of {KERNEL} x {KERNEL} "
-            f"pixels at least, not {n_features}; use adapter='project'"
-        )
+    side = side_of(n_features)
     stride = next(s for s in range(1, side) if len(range(0, side - KERNEL + 1, s)) ** 2 <= n_inputs)
     corners = range(0, side - KERNEL + 1, stride)
     places = len(corners) ** 2
@@ -60,3 +55,21 @@ def local_filters(
                 matrix[i : i + KERNEL, j : j + KERNEL, next(columns)] = one
     words = f"convolved {side} x {side} -> {maps} x {len(corners)} x {len(corners)}"
     return matrix.reshape(n_features, n_inputs), words
+
+
+def side_of(n_features: int) -> int:
+    """Return the side of a square image.
+
+    Raises
+    ------
+    ValueError
+        If it is no square of `KERNEL` x `KERNEL` pixels or more.
+    """
+    side = math.isqrt(n_features)
+    if side**2 != n_features or side < KERNEL:
+        raise ValueError(
+            f"adapter='convolve' needs features that are a square image of {KERNEL} x {KERNEL} "
+            f"pixels at least, not {n_features}; use adapter='project'; between layers, a width "
+            "that is a square number"
+        )
+    return side

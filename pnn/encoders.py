@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices import DeviceSpec
-from pnn.convolution import local_filters
+from pnn.convolution import local_filters, side_of
 
 __all__ = [
     "ENCODERS",
@@ -201,16 +201,23 @@ class Encoder:
 
     # -- steps ---------------------------------------------------------------------------------
 
+    def check_width(self, n_features: int, spec: DeviceSpec, n_labels: int = 0) -> None:
+        """Raise `ValueError` if the adapter cannot bring so many channels onto the inputs."""
+        n = n_features + n_labels
+        if self.adapter == "pad" and n > spec.n_inputs:
+            raise ValueError(
+                f"{spec.name} has {spec.n_inputs} inputs, too few for {n} channels "
+                f"({n_features} features and {n_labels} labels); use adapter='project' "
+                "or a device with more inputs"
+            )
+        if self.adapter == "convolve":
+            side_of(n_features)
+
     def _fit_width(self, channels: Array, rng: np.random.Generator) -> None:
         """Choose padding or projection from channels of shape (rows, channels)."""
         n, n_inputs = channels.shape[1], self.spec.n_inputs
         self._projection: Array | None = None
-        if self.adapter == "pad" and n > n_inputs:
-            raise ValueError(
-                f"{self.spec.name} has {n_inputs} inputs, too few for {n} channels "
-                f"({n - self.n_labels} features and {self.n_labels} labels); use adapter='project' "
-                "or a device with more inputs"
-            )
+        self.check_width(n - self.n_labels, self.spec, self.n_labels)
         if self.adapter in ("auto", "pad") and n <= n_inputs:
             self.adapter_ = "as they are" if n == n_inputs else f"padded {n} -> {n_inputs}"
             return

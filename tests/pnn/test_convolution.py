@@ -50,3 +50,19 @@ def test_networks_learn_with_convolutions_before_and_between_devices(rule):
     words = [layer.encoder.adapter_ for layer in estimator.network_.layers]
     assert words == ["convolved 4 x 4 -> 10 x 2 x 2", "convolved 6 x 6 -> 2 x 4 x 4"]
     assert estimator.score(DATA.X[300:], DATA.y[300:]) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"adapter": "convolve", "width": 30}, "a square image .* not 30; .* between layers"),
+        ({"adapter": "pad", "width": 50}, "has 40 inputs, too few for 50 channels"),
+    ],
+)
+def test_a_width_that_does_not_suit_the_next_layer_is_refused_before_anything_is_driven(
+    options, message
+):
+    box = BlackBox(40, 64)
+    with pytest.raises(ValueError, match=message):
+        PhysicalClassifier(box, "phyll", layers=2, **options).fit(DATA.X, DATA.y)
+    assert not box.ledger.queries
