@@ -226,7 +226,7 @@ def one_kill(job: Job, folder: Path, delay: float) -> str:
     try:
         rows = job.rows()
         job.check_open()
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, KeyError):
         # While a file is made and laid out nothing is driven, and nothing can be lost.
         assert new, "a file that was whole cannot be read any more"
         assert not len(measured), "a file with measured rows cannot be read"

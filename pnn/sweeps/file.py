@@ -256,7 +256,7 @@ def read_plan(path: str | Path) -> tuple[Plan, dict[str, Any]]:
         attributes = read_attributes(file)
         if attributes.get("kind") != "sweep":
             raise ValueError(f"{path} is of the kind {attributes.get('kind')!r}, no sweep")
-        if "rows" not in file or "row" not in file["rows"]:
+        if not {"row", "point"} <= set(file.get("rows", ())):
             raise ValueError(f"{path} ended before a point was measured; begin anew")
         return _planned(file, attributes), attributes
 
