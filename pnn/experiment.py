@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices import Device
-from devices.hdf5 import RecordFile
+from devices.hdf5 import RecordFile, recover
 from devices.provenance import provenance
 from pnn.arms import Progress, run_seed
 from pnn.build import make_estimator
@@ -107,10 +107,14 @@ def _planned(config: Config, dataset: Dataset) -> tuple[Plan, list[Device]]:
     )
     notes = list(dict.fromkeys(str(w.message) for w in caught))
     if drift is not None:
+        allowance = drift.allowance(queries)
         watching = drift.queries(network, settings, queries)
         queries = {p: queries.get(p, 0) + watching.get(p, 0) for p in {**queries, **watching}}
-        if watching["train"]:
-            notes.append(f"{watching['train']} of the train queries are for reactions to drift")
+        if allowance:
+            notes.append(
+                f"reactions to drift may spend {allowance} of these queries in all, whatever they "
+                "are counted as"
+            )
     queries["total"] = sum(queries.values())
     pace = [device.spec.seconds_per_query for device in network.devices]
     seconds = max(pace) * queries["total"] * config.run.seeds if min(pace) > 0 else None
@@ -200,6 +204,7 @@ def _stands(
     path: str | Path, dataset: Dataset, *, accept: bool
 ) -> tuple[Config, Plan, dict[str, Any], list[str]]:
     """Return configuration and plan, what the run stands on now, and in what that differs."""
+    recover(path)
     config, told = config_of(path), read_attributes(path)
     if "standing" not in told:
         raise RunFileError(

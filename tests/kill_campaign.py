@@ -2,10 +2,11 @@
 
     python tests/kill_campaign.py --kills 200 --seed 0
 
-After each kill -9: the file opens, every row that was flushed is there, and so is every row that
-was measured more than a second before, not counting the time for which the machine did not let the
-process run. At the end: a resumed run is the uninterrupted one bit for bit, a sweep has every point
-once. Processes are forked, so that a kill costs no start of Python.
+After each kill -9: the file opens, once what was broken off is undone; every row that was flushed
+is there, and so is every row that was measured more than a second before, not counting the time for
+which the machine did not let the process run. At the end: a resumed run is the uninterrupted one
+bit for bit, a sweep has every point once. Processes are forked, so that a kill costs no start of
+Python.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from run_content import assert_same, content
 
 import pnn
 from devices import FunctionDevice, register_device
-from devices.hdf5 import RowLog, group, read_attributes, valid_rows
+from devices.hdf5 import RowLog, group, read_attributes, recover, valid_rows
 from pnn.config import Config
 from pnn.data import Dataset
 from pnn.experiment import resume, run
@@ -224,6 +225,7 @@ def one_kill(job: Job, folder: Path, delay: float) -> str:
     if not job.path.exists():
         return "killed before there was a file"
     try:
+        recover(job.path)
         rows = job.rows()
         job.check_open()
     except (OSError, RuntimeError, KeyError):

@@ -8,13 +8,13 @@ only appended, in blocks, which is what leaves a file readable when the process 
 
 from devices.hdf5.attributes import attribute, read_attributes
 from devices.hdf5.bundle import Bundle, read_bundle
-from devices.hdf5.chunk_index import check_undone
 from devices.hdf5.column import BLOCK_ROWS, Column
-from devices.hdf5.file import SCHEMA, RecordFile, schema_of
+from devices.hdf5.file import SCHEMA, RecordFile, recover, schema_of
 from devices.hdf5.group import RecordGroup
 from devices.hdf5.rows import BLOCK_SECONDS, RowLog
 from devices.hdf5.session import RecordFull, StructureError
 from devices.hdf5.tables import Table, physical, tables, valid_rows
+from devices.hdf5.undo import check_undone
 from devices.hdf5.whole import whole_file
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "physical",
     "read_attributes",
     "read_bundle",
+    "recover",
     "schema_of",
     "tables",
     "valid_rows",

@@ -46,18 +46,16 @@ class Bundle:
             newest = max(_BUFFERS, key=lambda name: _whole(self._group[name])[0])
             target = self._group["b" if newest == "a" else "a"]
             sequence = 1 + max(int(self._group[name].attrs["sequence"]) for name in _BUFFERS)
-            size = max(len(data), len(target))
-            if size > len(target):
-                self._session.check_room(size - len(target) + _CHUNK, "a checkpoint")
-            with self._session.undoable([(ChunkIndex(target), size)]):
-                if size > len(target):
-                    target.dims[0][0].resize(size, axis=0)
-                    target.resize(size, axis=0)
-                target[: len(data)] = data
-                target.attrs.modify("checksum", np.bytes_(_checksum(data, sequence)))
-                target.attrs.modify("length", np.int64(len(data)))
-                target.attrs.modify("sequence", np.int64(sequence))
-                self._session.hand_over(sync=True)
+            before = len(target)
+            if len(data) > before:
+                self._session.check_room(len(data) - before + _CHUNK, "a checkpoint")
+                target.dims[0][0].resize(len(data), axis=0)
+                target.resize(len(data), axis=0)
+            target[: len(data)] = data
+            target.attrs.modify("checksum", np.bytes_(_checksum(data, sequence)))
+            target.attrs.modify("length", np.int64(len(data)))
+            target.attrs.modify("sequence", np.int64(sequence))
+            self._session.hand_over([(ChunkIndex(target), before, len(target))], sync=True)
 
     def clear(self) -> None:
         """Forget what was written. Its space stays with the bundle.

@@ -14,14 +14,14 @@ from typing import Any, Self
 import h5py
 
 from devices.hdf5.attributes import put_in_place, read_attributes, slot_size, slot_text
-from devices.hdf5.chunk_index import put_back, undo_file
 from devices.hdf5.group import RecordGroup
 from devices.hdf5.session import RecordFull, Session
 from devices.hdf5.superblock import read_superblock, record_end
 from devices.hdf5.tables import tables
+from devices.hdf5.undo import put_back, undo_file
 from devices.provenance import provenance
 
-__all__ = ["ROOT_SLOTS", "SCHEMA", "RecordFile", "schema_of"]
+__all__ = ["ROOT_SLOTS", "SCHEMA", "RecordFile", "recover", "schema_of"]
 
 #: Version of the layout, written into every file.
 SCHEMA = 1
@@ -145,14 +145,11 @@ class RecordFile(RecordGroup):
             what = "is a folder" if path.is_dir() else "does not exist"
             raise FileNotFoundError(f"{path} {what}; give a file to go on with")
         try:
+            recover(path)
             with h5py.File(path, "r"):
-                pass  # nobody is writing it
-            # Before the library may write, which would cut off what lies behind the recorded end.
-            put_back(path, undo_file(path))
-            block = read_superblock(path)
+                block = read_superblock(path)
             if block is not None and block.unrecorded:
-                record_end(path)
-            undo_file(path).unlink(missing_ok=True)
+                record_end(path)  # the library would cut off what lies behind
             file = h5py.File(path, "r+")
         except OSError as error:
             raise _refusal(path, error) from error
@@ -205,7 +202,7 @@ class RecordFile(RecordGroup):
                 text = f"{text}; {lost} rows did not fit any more".removeprefix("; ")
                 status = "failed" if status == "done" else status
             self._end(error=slot_text(text, ROOT_SLOTS["error"]))
-            self.file.flush()
+            self._session.hand_over()
             self._end(status=status, ended=_now())
             self._session.hand_over(sync=True)
         if full is not None and error is None:
@@ -243,6 +240,32 @@ def schema_of(file: h5py.File) -> int | None:
         return None
     version = int(file.attrs["schema"])
     return 0 if version == 1 and "sessions" not in file.attrs else version
+
+
+def recover(path: str | Path) -> None:
+    """Put a record back to before a change that a kill broke off; nothing if none was.
+
+    To be called before a record is gone on with that is looked into first; `RecordFile.reopen`
+    does it as well.
+
+    Raises
+    ------
+    OSError
+        If it is open in another program, or may not be written.
+    """
+    path = Path(path)
+    undo = undo_file(path)
+    if not undo.is_file():
+        return
+    try:
+        with h5py.File(path, "r"):
+            pass
+    except OSError as error:  # that it does not open is what can be mended
+        refusal = _refusal(path, error)
+        if isinstance(refusal, (BlockingIOError, PermissionError)):
+            raise refusal from error
+    put_back(path, undo)
+    undo.unlink()
 
 
 def _now() -> str:

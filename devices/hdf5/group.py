@@ -39,8 +39,7 @@ class RecordGroup:
     def restructuring(self) -> AbstractContextManager[None]:
         """Allow new groups, arrays, tables and attributes while rows are appended.
 
-        Everything is brought to the disk before and after. A kill inside may still break what is
-        being created, so that this is for rare moments.
+        Everything is brought to the disk before and after, so that this is for rare moments.
         """
         return self._session.restructuring()
 
@@ -216,7 +215,7 @@ class RecordGroup:
             datasets[name] = dataset
         for dataset in (scale, *datasets.values()):
             ChunkIndex.make(dataset)
-        self._group.file.flush()
+        self._session.hand_over()
         return self._log(scale, datasets, columns)
 
     def _resume(self, columns: Mapping[str, Column], dim: str) -> RowLog:

@@ -129,14 +129,13 @@ class RowLog:
         start, stop = self._written, self.count
         if self._session.spare(self._bytes(self._waiting))[0] < 0:
             raise self._session.full(f"no room for the {self._waiting} rows that wait")
+        for name, column in self._columns.items():
+            column.write(start, [block[name] for block in self._blocks])
+        self._index.write(start, [np.arange(start, stop)])
+        self._blocks, self._waiting, self._waiting_bytes = [], 0, 0
+        self._written = stop
         stored = (*self._columns.values(), self._index)
-        with self._session.undoable((column.index, stop) for column in stored):
-            for name, column in self._columns.items():
-                column.write(start, [block[name] for block in self._blocks])
-            self._index.write(start, [np.arange(start, stop)])
-            self._blocks, self._waiting, self._waiting_bytes = [], 0, 0
-            self._written = stop
-            self._session.hand_over()
+        self._session.hand_over((column.index, start, stop) for column in stored)
         self._cost = time.perf_counter() - clock
 
     def _fits(self, n_rows: int) -> tuple[int, bool]:

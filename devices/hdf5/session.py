@@ -9,13 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 import h5py
 
-from devices.hdf5.chunk_index import ChunkIndex, undoable
+from devices.hdf5.chunk_index import ChunkIndex
+from devices.hdf5.undo import Part, structure_of, undoable
 
 __all__ = ["RecordFull", "Session", "StructureError"]
 
@@ -33,6 +33,10 @@ class RecordFull(OSError):
 
 class StructureError(RuntimeError):
     """Something new was to be created in a file to which rows are being appended."""
+
+
+#: An index, the rows of its array as they are on the disk, and as they are now.
+Growth = tuple[ChunkIndex, int, int]
 
 
 class _Log(Protocol):
@@ -58,6 +62,7 @@ class Session:
         self._timer: threading.Timer | None = None
         self._appending = False
         self._restructuring = 0
+        self._changed = True  # the structure, since the last flush
         self._synced = time.monotonic()
 
     # -- structure -----------------------------------------------------------------------------
@@ -72,11 +77,11 @@ class Session:
 
     def check_structure(self, what: str) -> None:
         """Raise `StructureError` if nothing may be created now."""
+        self._changed = True
         if self._appending and not self._restructuring:
             raise StructureError(
-                f"{self.path}: cannot create {what} while rows are appended: a kill in that moment "
-                "may break the file. Create it before the first row, or inside "
-                "`with file.restructuring():`"
+                f"{self.path}: cannot create {what} while rows are appended. Create it before the "
+                "first row, or inside `with file.restructuring():`, which makes it safe"
             )
 
     @contextlib.contextmanager
@@ -90,6 +95,7 @@ class Session:
         with self.lock:  # nothing half made is brought to the disk
             if self._appending:
                 self.flush(sync=True)
+            self._changed = True
             self._restructuring += 1
             try:
                 yield
@@ -134,20 +140,31 @@ class Session:
                 log.flush()
             self.hand_over(sync=sync)
 
-    def hand_over(self, *, sync: bool = False) -> None:
-        """Flush the library's buffers; every ten seconds, or if asked, on to the disk."""
-        self.file.flush()
+    def hand_over(self, growing: Iterable[Growth] = (), *, sync: bool = False) -> None:
+        """Flush the library's buffers; every ten seconds, or if asked, on to the disk.
+
+        A kill while it does so breaks nothing that was there before.
+
+        Parameters
+        ----------
+        growing : iterable of (ChunkIndex, int, int)
+            Arrays that have grown since the last time, with their rows before and now.
+        sync : bool
+        """
+        parts: list[Part] = []
+        if not self.live:  # else the library itself writes in an order that readers can follow
+            parts = (
+                structure_of(self.file, self.path)
+                if self._changed
+                else [part for index, *rows in growing for part in index.at_risk(self.path, *rows)]
+            )
+        with undoable(self.file, self.path, parts) if parts else contextlib.nullcontext():
+            self.file.flush()
+        self._changed = False
         if sync or time.monotonic() - self._synced >= SYNC_SECONDS:
             if os.name == "posix":  # elsewhere the handle is no descriptor of Python's
                 os.fsync(self.file.id.get_vfd_handle())
             self._synced = time.monotonic()
-
-    def undoable(self, growing: Iterable[tuple[ChunkIndex, int]]) -> AbstractContextManager[None]:
-        """Let arrays grow to so many rows and be handed over, such that a kill breaks nothing."""
-        if self.live:  # the library itself writes in an order that readers can follow
-            return contextlib.nullcontext()
-        nodes = [node for index, rows in growing for node in index.at_risk(self.path, rows)]
-        return undoable(self.file, self.path, nodes) if nodes else contextlib.nullcontext()
 
     def spare(self, n_bytes: int) -> tuple[int, bool]:
         """Return what is free after `n_bytes` more and what closing needs; and if that is ample.

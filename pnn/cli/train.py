@@ -61,12 +61,15 @@ def train(
 ) -> None:
     """Train through a device, test, and report with controls."""
     with reported():
+        from devices.hdf5 import recover
         from pnn import experiment
         from pnn.config import load_config
         from pnn.report import plan_text
         from pnn.run_file import config_of
 
         check_options(config, resume, accept=accept, out=out)
+        if resume is not None:
+            recover(resume)
         settings = settings_from(
             load_config(config) if config is not None else config_of(str(resume)),
             device=device if rig is None else rig_device(rig, mode, device),

@@ -13,9 +13,9 @@ import h5py
 
 from devices.hdf5 import attribute, read_attributes, tables
 from devices.hdf5.attributes import put_in_place
-from devices.hdf5.chunk_index import put_back, undo_file
 from devices.hdf5.superblock import give_length, read_superblock, record_end
 from devices.hdf5.tables import readable
+from devices.hdf5.undo import put_back, undo_file
 from pnn.log_tools.check import broken_objects
 from pnn.log_tools.opening import beside, existing
 from pnn.log_tools.salvage import salvage

@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from devices import Device, build_device
+from devices.hdf5 import recover
 from pnn.config import ConfigError
 from pnn.reading import Run, open_h5, open_run
 from pnn.run_path import default_path
@@ -101,6 +102,7 @@ def prepare(
     there: dict[str, Any] = {}
     plan: Plan | None = None
     if resume is not None:
+        recover(resume)
         plan, there = read_plan(resume)
     source = device
     if source is None:

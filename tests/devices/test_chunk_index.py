@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from devices.hdf5 import Column, RecordFile, session
-from devices.hdf5.chunk_index import put_back, undo_file
+from devices.hdf5.undo import put_back, undo_file
 
 X = {"x": Column(dims={"input": 3})}
 

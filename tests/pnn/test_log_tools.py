@@ -18,7 +18,7 @@ import xarray as xr
 import pnn
 from devices import FunctionDevice, Recorded, Replay
 from devices.hdf5 import Column, RecordFile, read_attributes, schema_of, session
-from devices.hdf5.chunk_index import undo_file
+from devices.hdf5.undo import undo_file
 from pnn.log_tools import check, describe, export, migrate, repair, tail
 
 COLUMNS = {"x": Column(dims={"input": 3}, unit="V"), "k": Column(dtype="int32")}
@@ -196,6 +196,7 @@ def test_growth_that_was_broken_off_is_undone(path, tmp_path, monkeypatch):
         for stop in (16_384, 16_640):  # the node that names 64 chunks of 256 rows is full
             at = np.arange(log.count, stop)
             log.append(x=np.repeat(at[:, None], 3, axis=1), k=at)
+    monkeypatch.undo()
     assert not undo_file(path).exists()
     with pytest.raises(OSError, match=r"a kill broke off .* `pnn log repair`"):
         pnn.open_run(killed)
