@@ -166,10 +166,6 @@ class PhysicalEstimator(BaseEstimator):
         ]
         for i, layer in enumerate(layers[1:], 1):  # what the first one is given, `fit` checks
             layer.encoder.check_width(channels(i, len(layers)), layer.device.spec)
-        for i, layer in enumerate(
-            layers[1:], 1
-        ):  # that of the first one is known when it is fitted
-            layer.encoder.check_width(channels(i, len(layers)), layer.device.spec)
         return rule.place(PhysicalNetwork(layers))
 
     def _devices(self, given: Any, channels: Callable[[int, int], int]) -> list[Device]:

@@ -321,11 +321,12 @@ def test_simulators_are_reproducible_and_so_are_wrappers_around_them():
 # -- real processes ----------------------------------------------------------------------------
 
 BENCH_CODE = """
-import time
+import pathlib, time
 import numpy as np
 MATRIX = np.random.default_rng(0).standard_normal((64, 24))
 def measure(drives):
     time.sleep(0.01 * len(drives))
+    pathlib.Path("measured").touch()
     return np.abs(np.array([np.exp(3j * row) @ MATRIX for row in drives])) ** 2
 """
 BENCH_CONFIG = """
@@ -359,9 +360,9 @@ def test_a_process_that_is_ended_leaves_a_run_that_goes_on(tmp_path, monkeypatch
     command = [sys.executable, "-m", "pnn", "train", "run.toml"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     path, deadline = tmp_path / "run.h5", time.monotonic() + 60
-    while not (path.exists() and path.stat().st_size > 2**17) and time.monotonic() < deadline:
+    while not (tmp_path / "measured").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    time.sleep(0.5)
+    time.sleep(1.5)  # rows are written after a second at the most
     process.send_signal(getattr(signal, number))
     _, told = process.communicate(timeout=30)
     assert process.returncode == status, told
