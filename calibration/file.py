@@ -213,6 +213,12 @@ class Calibration:
         NotCalibrated
             If the calibration does not apply and no reason to use it is given.
         """
+        self.refuse(device.spec.name, self.objections(device, conditions), override)
+
+    def objections(
+        self, device: Device, conditions: Mapping[str, float] | None = None
+    ) -> list[str]:
+        """Return why the calibration does not apply, one line each; see `check`."""
         mine, other = dict(self.device), identity_of(device)
         wrong = [
             f"{key} is {other.get(key)!r}, calibrated was {mine.get(key)!r}"
@@ -226,8 +232,7 @@ class Calibration:
             for name, (low, high) in self.validity.items()
             if name not in now and name not in later
         ]
-        wrong += self.outside(now)
-        self.refuse(device.spec.name, wrong, override)
+        return wrong + self.outside(now)
 
     def outside(self, conditions: Mapping[str, float]) -> list[str]:
         """Return which of the conditions are outside the validity, one line each."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from devices import Cached, Device, Recorded, Wrapper
+from devices.resumed import Resumed
 
 __all__ = ["differences", "identity_of", "innermost", "versions"]
 
@@ -30,9 +31,9 @@ def identity_of(device: Device) -> dict[str, Any]:
 
     Name, widths and units; ``limits``, a hash of the legal drives and of the laboratory's limits;
     ``recipe``, a hash of how it is built, of a rig that is its rig file, wrappers included except
-    those that only look on (`Recorded`, `Cached`). Addresses do not count: who answers there does,
-    in ``instruments``, the identities of a rig's instruments (or of the innermost device, where it
-    has an attribute ``identity``). These are known while the device is open.
+    those that only look on (`Recorded`, `Resumed`, `Cached`). Addresses do not count: who answers
+    there does, in ``instruments``, the identities of a rig's instruments (or of the innermost
+    device, where it has an attribute ``identity``). These are known while the device is open.
     """
     spec, inner = device.spec, innermost(device)
     low, high = spec.limits
@@ -40,16 +41,13 @@ def identity_of(device: Device) -> dict[str, Any]:
     laboratory = getattr(inner, "limits", None)
     if laboratory is not None:
         limits += repr(laboratory).encode()
-    built = device
-    while isinstance(built, (Recorded, Cached)):
-        built = built.inner
     found: dict[str, Any] = {
         "name": spec.name,
         "n_inputs": int(spec.n_inputs),
         "n_outputs": int(spec.n_outputs),
         "units": [spec.input_unit, spec.output_unit],
         "limits": hashlib.sha256(limits).hexdigest()[:16],
-        "recipe": hashlib.sha256(json.dumps(_told(built)).encode()).hexdigest()[:16],
+        "recipe": hashlib.sha256(json.dumps(_told(device)).encode()).hexdigest()[:16],
     }
     if instruments := _instruments(inner):
         found["instruments"] = instruments
@@ -78,6 +76,8 @@ def _instruments(inner: Device) -> Any:
 
 def _told(value: Any) -> Any:
     """Say how something is built in plain values that are the same after a new start."""
+    while isinstance(value, (Recorded, Resumed, Cached)):
+        value = value.inner
     if isinstance(value, Wrapper) and hasattr(value, "calibration_id"):
         return ["calibrated", _told(value.inner), value.calibration_id]  # wherever its file lies
     if isinstance(value, Device):

@@ -95,19 +95,24 @@ def spent(network):
     return queries["train"] + queries["probe"]
 
 
-def compare(rule, seed, **sizes):
-    """Return for each scene the accuracies at rest, unwatched and watched, and the queries."""
+def jump_in_use(rule, seed, **sizes):
+    """Return the accuracies at rest, unwatched and watched, and the queries."""
     network, moves, test = train(rule, seed, SCENES[0], 1, **sizes)
     rest, original = network.score(*test), network.network_.devices[0].ledger.queries["train"]
     moves.move(KEPT)
     moved = network.score(*test)
     network.guard_.look()
-    found = [(rest, moved, network.score(*test), (spent(network) - original) / original)]
+    return rest, moved, network.score(*test), (spent(network) - original) / original
+
+
+def compare(rule, seed, **sizes):
+    """Return the same for each scene."""
+    found = [jump_in_use(rule, seed, **sizes)]
     for scene, reactions in ((SCENES[1], 1), (SCENES[2], 2)):
         alone, _, test = train(rule, seed, scene, 0, **sizes)
         watched, _, test = train(rule, seed, scene, reactions, **sizes)
-        more = (spent(watched) - original) / original
-        found.append((rest, alone.score(*test), watched.score(*test), more))
+        more = spent(watched) / spent(alone) - 1
+        found.append((found[0][0], alone.score(*test), watched.score(*test), more))
     return found
 
 

@@ -175,6 +175,11 @@ class Mender:
         """Measure the training rows of the last layer anew and train it on, from where it is.
 
         The layers before it must have been mended by a refit: their features are its inputs.
+
+        Returns
+        -------
+        bool or None
+            True; None if nothing could be done.
         """
         rule, session = self._rule, self._session
         if self._trained_by is None or not isinstance(rule, LocalRule):
@@ -183,7 +188,7 @@ class Mender:
         memory, layer = self._memories[index], session.network.layers[index]
         below = any(one.device is device for one in self._memories[:index])
         if below and not self.agreement >= self._settings.enough:
-            return False
+            return None
         cost = features[..., 0].numel() * layer.encoder.masks
         if memory.device is not device or not self._pay(cost):
             return None

@@ -136,6 +136,13 @@ class DriftGuard:
         """
         return self.look(epoch, react=[*self._reactions] == ["stop"]) if self._is_due() else None
 
+    def after_training(self, epoch: int) -> Reaction | None:
+        """Look, unless nothing was driven since the last look, and react.
+
+        Drift that was seen while rows were measured is reacted to in any case.
+        """
+        return self.look(epoch) if self.unseen or self._noted else None
+
     def look(self, epoch: int = -1, *, react: bool = True) -> Reaction | None:
         """Look now and react."""
         report, reaction = self.watch.look(), None
@@ -203,8 +210,7 @@ class Guarding(Watch):
             n_test=0,
             n_classes=rows.n_classes,
         )
-        budget = settings.queries(session.network, session.settings, spent)["train"]
-        self._mender = mender = Mender(rule, session, settings, budget)
+        self._mender = mender = Mender(rule, session, settings, settings.allowance(spent))
         for i, device in enumerate(session.network.devices):
             watch = DriftWatch(
                 device,
@@ -226,9 +232,9 @@ class Guarding(Watch):
             self._guards.append(guard)
 
     def end(self) -> None:
-        """Look once more, unless nothing was driven since, and look on no longer."""
+        """Look once more, unless there is no reason to, and look on no longer."""
         self._mender.align()
-        self._each(lambda guard: guard.look(self._epoch) if guard.unseen else None)
+        self._each(lambda guard: guard.after_training(self._epoch))
         self._mender.close()
 
     def look(self) -> None:

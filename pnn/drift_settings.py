@@ -116,6 +116,7 @@ class DriftSettings:
         """Raise `ValueError` if a reaction, or the watch itself, makes no sense here."""
         for device in network.devices:
             no_memory("drift", device.spec)
+            self.repeatability_of(device)
             if "recalibrate" in self.reactions and not calibrated(device):
                 raise ValueError(
                     f"drift: {device.spec.name} has no calibration that could be measured anew; "
@@ -139,25 +140,41 @@ class DriftSettings:
                 f"{1 / len(network.layers):.3g}, or leave the reaction 'retrain' out"
             )
 
+    def allowance(self, spent: Mapping[str, int]) -> int:
+        """Return how many queries all reactions together may spend; for `spent` see `queries`."""
+        return int(self.budget * spent["train"]) if set(self.reactions) - {"stop"} else 0
+
     def queries(
         self, network: PhysicalNetwork, settings: Training, spent: Mapping[str, int]
     ) -> dict[str, int]:
-        """Return what watching (``probe``) and reacting (``train``) spends, at the most.
+        """Return what watching and reacting add to a training at the most, by purpose.
+
+        Which reactions the allowance goes to is not known before: each purpose has as much of it
+        as it could take.
 
         Parameters
         ----------
         spent : mapping of str to int
             Queries of the training itself, by purpose.
         """
-        reacting = int(self.budget * spent["train"]) if set(self.reactions) - {"stop"} else 0
+        allowance, devices = self.allowance(spent), network.devices
         looks = 1
         if self.every_epochs:
             looks += settings.epochs * len(network.layers) // self.every_epochs
-        looks *= (n := len(network.devices))
+        looks *= len(devices)
         if self.every_queries:
             # One while rows are measured may be followed by another one.
-            looks += 2 * (spent["train"] + spent["validation"] + reacting) // self.every_queries
-        return {"train": reacting, "probe": self.probes * (looks + n * self.repeats)}
+            looks += 2 * (spent["train"] + spent["validation"] + allowance) // self.every_queries
+        recalibrates = "recalibrate" in self.reactions
+        # After a look there may be a reaction, which measures the probes anew.
+        anew = self.probes * (self.repeats + recalibrates) * looks
+        found = {"probe": self.probes * (looks + len(devices) * self.repeats)}
+        found["probe"] += min(allowance, anew)
+        if {"refit", "retrain"} & set(self.reactions):
+            found["train"] = allowance
+        if recalibrates:
+            found["calibration"] = min(allowance, looks * max(map(recalibrating, devices)))
+        return found
 
     def repeatability_of(self, device: Device) -> float | NDArray[np.float64] | None:
         """Return the standard deviation of one answer, as far as it is known.
@@ -165,16 +182,23 @@ class DriftSettings:
         Raises
         ------
         ValueError
-            If the file is no calibration of a kind that knows it.
-        NotCalibrated
-            If it is of another device, or out of date.
+            If the file is no calibration of a kind that knows it, of another device (of which
+            the instruments are known while it is open), or out of date.
         """
         given = self.repeatability
         if given is None or isinstance(given, (int, float)):
             return None if given is None else number("drift", "repeatability", given, 0.0)
-        found = load_calibration(given)
+        try:
+            found = load_calibration(given)
+        except OSError as error:
+            raise ValueError(f"drift: repeatability: {error}") from error
         one_of("drift", f"kind of {given}", found.kind, tuple(_REPEATABILITY))
-        found.check(device)
+        if wrong := found.objections(device):
+            raise ValueError(
+                f"drift: repeatability={str(given)!r} does not apply to {device.spec.name}: "
+                f"{'; '.join(wrong)}. Measure it on this device, or leave it out: then it is "
+                "learned from the repeats"
+            )
         values: NDArray[np.float64] = np.asarray(found[_REPEATABILITY[found.kind]], float)
         return values
 

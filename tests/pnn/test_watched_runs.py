@@ -1,6 +1,7 @@
 """`pnn train` of a device that drifts: what is done, told and kept, and runs that are resumed."""
 
 import json
+import re
 
 import h5py
 import numpy as np
@@ -9,6 +10,8 @@ from black_boxes import digits
 from run_content import assert_same, content
 from typer.testing import CliRunner
 
+from calibration import Noise, Offset, calibrate
+from pnn import build_device
 from pnn.cli.main import app
 from pnn.config import Config, ConfigError, load_config
 from pnn.experiment import plan, resume, run
@@ -45,6 +48,12 @@ def config(out, device=JUMPING, **tables):
     return Config.model_validate(content)
 
 
+def assert_no_more(spent, announced):
+    """Assert that no purpose, and not all together, had more queries than was said."""
+    more = {purpose: n for purpose, n in spent.items() if n > announced.get(purpose, 0)}
+    assert not more, f"spent {more} of {announced}"
+
+
 def test_a_run_mends_itself_and_says_so(tmp_path):
     told = []
     settings = config(tmp_path / "watched.h5")
@@ -57,8 +66,9 @@ def test_a_run_mends_itself_and_says_so(tmp_path):
     assert drift["agreement"] > 0.8
     assert found["drift"]["looks"] >= 4
     assert found["queries"]["probe"] == 8 * (found["drift"]["looks"] + 6)
-    assert found["queries"]["total"] <= found["estimate"]["total"] == intended.queries["total"]
-    assert any("are for reactions to drift" in note for note in intended.notes)
+    assert found["estimate"] == intended.queries
+    assert_no_more(found["queries"], intended.queries)
+    assert any("reactions to drift may spend" in note for note in intended.notes)
     text = result_text(found)
     assert "looks at the probe drives, drift in 1" in text
     assert f"seed 0, epoch {drift['epoch']}: " in text
@@ -74,16 +84,16 @@ def test_a_run_mends_itself_and_says_so(tmp_path):
         assert file["seed_0/drift/drifted"][()].sum() == 1
         assert "alignment.A" in "".join(file["seed_0/weights"])
     now = JUMPING | {"wrap": [JUMPING["wrap"][0] | {"after": 0}]}
-    from pnn import build_device
-
     network = load(tmp_path / "watched.h5", device=build_device(now, defaults={"n_inputs": 16}))
     accuracy = np.mean(network.predict(DATA.X[test]) == DATA.y[test])
     assert accuracy == found["accuracy"]
 
 
-def test_a_slow_walk_is_followed(tmp_path):
+def test_a_slow_walk_is_followed_for_no_more_than_was_said(tmp_path):
     watch = {"every_epochs": 1, "share": 0.2, "tolerance": 0.1, "budget": 2.0}
-    watched = summary(run(config(tmp_path / "a.h5", DRIFTING, drift=watch), DATA))
+    settings = config(tmp_path / "a.h5", DRIFTING, drift=watch)
+    watched = summary(run(settings, DATA))
+    assert_no_more(watched["queries"], plan(settings, DATA).queries)
     alone = summary(run(config(tmp_path / "b.h5", DRIFTING, drift={}), DATA))
     assert len(watched["drift"]["drifts"]) > 2
     assert watched["accuracy"] > alone["accuracy"]
@@ -113,10 +123,28 @@ def test_a_watched_run_is_resumed_to_the_same_bits(named_devices, tmp_path, devi
     assert_same(content(broken), content(whole))
 
 
-def test_a_run_that_calibrates_a_bench_anew_is_not_resumed(named_devices, tmp_path):
-    from calibration import Offset, calibrate
-    from pnn import build_device
+def noise_file(device, folder):
+    with build_device(device, defaults={"n_inputs": 16}) as bench:
+        (made,) = calibrate(bench, [Noise(rows=8, series=64)], folder, not_needed=["settling"])
+    return (folder / made.file_name).as_posix()
 
+
+def test_a_run_that_knows_the_noise_from_a_file_is_resumed(named_devices, tmp_path):
+    file = noise_file(BENCH["name"], tmp_path)
+    tables = {"drift": {"repeatability": file}, "training": {"epochs": 4}}
+    settings = config(tmp_path / "run.h5", {"name": BENCH["name"]}, **tables)
+
+    def progress(seed, arm, share, what):
+        if what.startswith("layer 1 4"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(settings, DATA, progress)
+    found = summary(resume(tmp_path / "run.h5", DATA, accept=True))
+    assert found["drift"] == {"looks": 3, "drifts": []}
+
+
+def test_a_run_that_calibrates_a_bench_anew_is_not_resumed(named_devices, tmp_path):
     with build_device(BENCH["name"]) as bench:
         calibrate(bench, [Offset()], tmp_path, not_needed=["settling"])
     wrap = {"name": "calibrated", "calibration": str(next(tmp_path.glob("offset*.h5")))}
@@ -167,6 +195,40 @@ def test_the_command_stops_where_that_is_configured(tmp_path, monkeypatch):
         assert "go on with" not in done.stderr
     done = CliRunner().invoke(app, ["train", "stop.toml", "--dry-run"])
     assert "probe)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("missing", "none.h5: there is no such file"),
+        ("no calibration", "text.h5: it is no whole HDF5 file"),
+        ("of another kind", "'offset' is not one of noise, consistency"),
+        ("of another device", "does not apply to .* recipe is .* Measure it on this device"),
+        ("negative", "repeatability=-1.0 must be a finite number of at least 0"),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_a_repeatability_that_is_not_known_is_refused_before_anything_is_driven(
+    tmp_path, monkeypatch, source, message, options
+):
+    monkeypatch.chdir(tmp_path)
+    device = {"name": "sim:scattering-medium", "n_outputs": 40}
+    (tmp_path / "text.h5").write_text("0.01")
+    given = {"missing": "none.h5", "no calibration": "text.h5", "negative": -1.0}.get(source)
+    if source == "of another kind":
+        with build_device(device, defaults={"n_inputs": 16}) as bench:
+            (made,) = calibrate(bench, [Offset()], tmp_path, not_needed=["settling"])
+        given = made.file_name
+    elif source == "of another device":
+        given = noise_file(device, tmp_path)
+    table = f"reactions = ['stop']\nrepeatability = {given!r}"
+    (tmp_path / "stop.toml").write_text(CONFIG.replace('reactions = ["stop"]', table))
+    done = CliRunner().invoke(app, ["train", "stop.toml", *options])
+    assert done.exit_code == 2, done.output
+    assert "error: cannot do this" in done.stderr
+    assert re.search(message, done.stderr), done.stderr
+    assert "go on with" not in done.stderr
+    assert not (tmp_path / "run.h5").exists()
 
 
 def test_a_table_that_does_nothing_is_refused(tmp_path):
