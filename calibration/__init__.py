@@ -31,13 +31,13 @@ from calibration.procedure import Procedure
 from calibration.rank import Ranks, RanksResult
 from calibration.recording import Recording, read_recording
 from calibration.renewal import recalibrate, recalibration_queries
-from calibration.sequence import CalibrationFolder, calibrate, check_order
+from calibration.sequence import CalibrationFolder, calibrate, check_conditions, check_order
 from calibration.settling import Settling, SettlingResult
 from calibration.signal_dimensions import Dimensionality, SignalDimensions, signal_dimensions
 from calibration.structure import Block, Structure, find_structure
 from calibration.swept_sine import SweptSine, SweptSineResult, harmonic_lead_s
 from calibration.transmission_matrix import TransmissionMatrix, TransmissionMatrixResult
-from calibration.verdict import suggestions, summary, verdict
+from calibration.verdict import expected_gain, suggestions, summary, verdict
 from calibration.vna import VnaCorrection, read_touchstone, write_touchstone
 from calibration.watch import DriftReport, DriftWatch
 
@@ -95,11 +95,13 @@ __all__ = [
     "characterise",
     "characterise_recording",
     "characterise_rows",
+    "check_conditions",
     "check_order",
     "consistency",
     "delay_samples",
     "drift_of",
     "drive_for",
+    "expected_gain",
     "explained_share",
     "find_structure",
     "fit_magnitude_law",

@@ -138,5 +138,6 @@ class Calibrated(Wrapper):
             low, high = self._correction.ends
             beyond = ((measured.outputs <= low) | (measured.outputs >= high)).any(axis=1)
             flags = np.where(beyond, flags | np.uint8(Flag.SATURATED), flags)
+            self.ledger.flagged((flags & ~measured.flags)[measured.attempts > 0])
         ids = [one for one in (measured.calibration_id, self.calibration_id) if one]
         return replace(measured, flags=flags, calibration_id="+".join(ids))

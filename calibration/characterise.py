@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,14 @@ from calibration.repeats import measure_passes, no_memory
 from calibration.signal_dimensions import SignalDimensions, signal_dimensions
 from calibration.structure import Structure, find_structure, products_rows
 from calibration.wave_law import find_wave_law, structure_by_law
-from devices import Device, DeviceSpec
+from devices import Device, DeviceError, DeviceSpec
 from devices.checks import whole
 
 __all__ = ["Characterisation", "characterise", "characterise_recording", "characterise_rows"]
 
 Array = NDArray[Any]
+#: What is done, how much of it, and how much there is.
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,14 +97,21 @@ def characterise_rows(spec: DeviceSpec, rows: int | None = None) -> int:
     Raises
     ------
     ValueError
-        If `rows` is too small for an affine fit, 3 per input and at least 20.
+        If the device has memory, or `rows` is too small for an affine fit, 3 per input and at
+        least 20.
     """
+    no_memory("characterise", spec)
     if rows is None:
         return max(1000, 4 * spec.n_inputs)
     return whole("characterise", "rows", rows, max(20, 3 * (spec.n_inputs + 1)))
 
 
-def characterise(device: Device, rows: int | None = None, seed: int = 0) -> Characterisation:
+def characterise(
+    device: Device,
+    rows: int | None = None,
+    seed: int = 0,
+    progress: Progress = lambda what, done, total: None,
+) -> Characterisation:
     """Drive random rows twice each, in random orders, and evaluate the answers.
 
     Parameters
@@ -112,22 +122,35 @@ def characterise(device: Device, rows: int | None = None, seed: int = 0) -> Char
         Different drives.
     seed : int
         Of drives, orders and splits.
+    progress : callable
+        Is given what goes on, how much of it is done, and how much there is.
 
     Raises
     ------
     ValueError
-        If the device has memory, the rows are too few, or no output moves.
+        If the device has memory, or the rows are too few; nothing was driven.
     DeviceError
-        What the device raises.
+        What the device raises; or if no output moves.
     """
-    no_memory("characterise", device.spec)
     count = characterise_rows(device.spec, rows)
     drives = uniform_drives(device, count, seed)
-    passes = measure_passes(device, drives, 2, seed + 1)
-    return _evaluate(Recording.of(device.spec, drives, passes[0]), passes, 2 * count, [], seed)
+    told = partial(progress, "measure rows")
+    passes = measure_passes(device, drives, 2, seed + 1, progress=told)
+    if (passes == passes[0, 0]).all():
+        raise DeviceError(
+            f"{device.spec.name}: no output moves: {2 * count} rows between the limits of its "
+            "inputs have the same answer; see that its source is on, its cables are in place and "
+            "its detector is not saturated"
+        )
+    first = Recording.of(device.spec, drives, passes[0])
+    return _evaluate(first, passes, 2 * count, [], seed, progress)
 
 
-def characterise_recording(recording: Recording, seed: int = 0) -> Characterisation:
+def characterise_recording(
+    recording: Recording,
+    seed: int = 0,
+    progress: Progress = lambda what, done, total: None,
+) -> Characterisation:
     """Evaluate rows that were measured before.
 
     If at least 20 drives occur twice, they tell the noise; else it stays unknown.
@@ -153,16 +176,21 @@ def characterise_recording(recording: Recording, seed: int = 0) -> Characterisat
     pairs = np.array([group[:2] for group in repeats])
     if len(pairs) < 20:
         notes.append("no drive is repeated: noise, consistency and drift are not known")
-        return _evaluate(recording, None, 0, notes, seed)
+        return _evaluate(recording, None, 0, notes, seed, progress)
     shuffled = np.random.default_rng(seed).permutation(pairs)
     again = np.stack([answers[shuffled[:, 0]], answers[shuffled[:, 1]]])
     first = np.setdiff1d(np.arange(len(drives)), np.concatenate([g[1:] for g in repeats]))
     once = replace(recording, drives=drives[first], answers=answers[first])
-    return _evaluate(once, again, 0, notes, seed)
+    return _evaluate(once, again, 0, notes, seed, progress)
 
 
 def _evaluate(
-    rows: Recording, again: Array | None, queries: int, notes: Sequence[str], seed: int
+    rows: Recording,
+    again: Array | None,
+    queries: int,
+    notes: Sequence[str],
+    seed: int,
+    progress: Progress,
 ) -> Characterisation:
     """Evaluate rows; `again`, (2, rows, n_outputs), holds repeats, of these drives or of others."""
     drives, answers, phases = rows.drives, rows.answers, rows.domain == "phase"
@@ -182,7 +210,10 @@ def _evaluate(
         ratio = float(ratios[(len(ratios) - 1) // 2])
         same = float(np.mean(consistency(again).per_output[chosen]))
     laws = nonlinearity(drives, answers, explainable=explainable, seed=seed)
-    magnitude = find_wave_law(drives, answers, structure, phases=phases, seed=seed)
+    magnitude = find_wave_law(
+        drives, answers, structure, phases=phases, seed=seed,
+        progress=partial(progress, "fit waves"),
+    )  # fmt: skip
     if magnitude is not None:
         structure = structure_by_law(structure, magnitude, drives)
     waves = np.nan

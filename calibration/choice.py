@@ -134,8 +134,11 @@ def _usual(kind: str, device: Device, waves: Waveforms | None) -> Procedure[Any]
         )
     if kind == "label-sensitivity":
         return LabelSensitivity(labels=max(2, min(10, spec.n_inputs // 2)))
-    if kind == "settling" and type(innermost(device))._drive is Device._drive:
-        raise ValueError(f"settling: {spec.name} drives and measures in one step")
+    if kind == "settling" and not innermost(device).settles:
+        raise ValueError(
+            f"settling: {spec.name} drives and measures in one step; the transient of a waveform "
+            "rig is measured by `pnn rig check`"
+        )
     every: tuple[type[Procedure[Any]], ...] = (
         Settling, Offset, Noise, Consistency, Linearity, PhaseTable, CrossTalkTest, Nonlinearity,
         Dimensionality, Ranks, MemoryCapacity, TransmissionMatrix, Drift,

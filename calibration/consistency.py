@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.movement import must_move
 from calibration.nonlinearity import uniform_drives
 from calibration.procedure import Procedure, quantity
 from calibration.repeats import measure_passes, no_memory
@@ -92,7 +93,7 @@ def consistency(passes: Array) -> ConsistencyResult:
     Raises
     ------
     ValueError
-        If there are fewer than 2 passes or 3 rows.
+        If there are fewer than 2 passes or 3 rows, or no answer moves.
     """
     passes = np.asarray(passes)
     if passes.ndim != 3 or len(passes) < 2 or passes.shape[1] < 3:
@@ -100,6 +101,7 @@ def consistency(passes: Array) -> ConsistencyResult:
             f"consistency: passes has shape {passes.shape}, it must be (passes, rows, n_outputs) "
             "with at least 2 passes and 3 rows"
         )
+    must_move("consistency", passes)
     centred = passes - passes.mean(axis=1, keepdims=True)
     norm = np.sqrt(np.sum(np.abs(centred) ** 2, axis=1))
     scale = np.abs(passes).max(axis=(0, 1))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.procedure import Procedure, quantity
+from calibration.randomness import generator
 from calibration.waveform import cost_of_playing, play, playable
 from devices import Device, DeviceSpec
 from devices.checks import number, whole
@@ -102,7 +103,7 @@ class Delay(Procedure[DelayResult]):
 
     def _run(self, device: Device) -> DelayResult:
         n = self._n(device.spec)
-        random = np.random.default_rng(self.seed)
+        random = generator(self.seed, "delay")
         highest = self.highest_delay or n // 2
         found, peaks = [], []
         for _ in range(self.bursts):

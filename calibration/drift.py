@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.decorrelation import at_lags, correlations, decorrelation, overlap
+from calibration.movement import must_move
 from calibration.nonlinearity import uniform_drives
 from calibration.procedure import Procedure, quantity
 from calibration.repeats import no_memory
@@ -28,7 +30,8 @@ class DriftResult:
     lag_queries : ndarray of shape (lags,)
         Rows driven between two measurements of the set.
     correlation : ndarray of shape (lags,)
-        Pearson correlation of the answers, corrected for noise: 1 without drift.
+        Pearson correlation of the answers, corrected for noise: 1 without drift; nan where the
+        drives move the answers less than the noise does.
     relative_change : ndarray of shape (lags,)
         Mean square change over mean square answer, the noise taken out.
     rate_per_sqrt_query : float
@@ -36,8 +39,11 @@ class DriftResult:
     rate_error : float
         Standard error of the rate, from the scatter between outputs.
     decorrelation_queries : float
-        Rows until the correlation has fallen to 1/e, extrapolated exponentially; inf where no
-        fall is seen.
+        Rows until the correlation has fallen to 1/e, extrapolated exponentially; inf, not known,
+        where the fall is not beyond its error.
+    decorrelation_error_queries : float
+        Its standard error, from the scatter between outputs and that between probes, whichever
+        is larger; nan where it is not known.
     noise_share : float
         Noise of one answer, variance over mean square answer.
     """
@@ -48,6 +54,7 @@ class DriftResult:
     rate_per_sqrt_query: float = field(metadata=quantity())
     rate_error: float = field(metadata=quantity(residual=True))
     decorrelation_queries: float = field(metadata=quantity(unit="query"))
+    decorrelation_error_queries: float = field(metadata=quantity(unit="query", residual=True))
     noise_share: float = field(metadata=quantity(residual=True))
 
 
@@ -118,7 +125,7 @@ def drift_of(rounds: Array, spacing: int) -> DriftResult:
     Raises
     ------
     ValueError
-        If the shape is another, or nothing moves.
+        If the shape is another, no answer moves, or all of them are noise.
     """
     rounds = np.asarray(rounds)
     if rounds.ndim != 4 or rounds.shape[1] != 2 or len(rounds) < 3 or rounds.shape[2] < 2:
@@ -126,6 +133,7 @@ def drift_of(rounds: Array, spacing: int) -> DriftResult:
             f"drift_of: rounds has shape {rounds.shape}, it must be (rounds, 2, probes, n_outputs) "
             "with at least 3 rounds and 2 probes"
         )
+    must_move("drift_of", rounds)
     a, b = rounds[:, 0], rounds[:, 1]
     n = len(rounds)
     power = np.mean((a.conj() * b).real, axis=(0, 1))  # of each output, without noise
@@ -145,24 +153,22 @@ def drift_of(rounds: Array, spacing: int) -> DriftResult:
     start = np.mean((a[:early].conj() * b[:early]).real, axis=(0, 1))
     relative = changes / np.maximum(start, power / 10)
     centre = rounds[..., heard].mean(axis=(0, 1, 2))
-    x, y = (((part - centre) / np.sqrt(power)).reshape(n, -1) for part in (a, b))
-    overlap = (x.conj() @ y.T).real
-    own = np.sqrt(np.clip(np.diag(overlap), 1e-300, None))
-    matrix = overlap / np.outer(own, own)
-    correlation = np.array([np.diagonal(matrix, m).mean() for m in range(1, n)])
+    x, y = ((part - centre) / np.sqrt(power) for part in (a, b))
     lags = spacing * np.arange(1, n)
     noise = float(np.mean(np.mean(np.abs(a - b) ** 2, axis=(0, 1)) / 2 / power))
     slopes = _slopes(relative, lags, noise, rounds.shape[2])
     slope = float(slopes.mean())
     error = float(slopes.std(ddof=1) / np.sqrt(len(slopes))) if len(slopes) > 1 else np.nan
     rate = np.sqrt(max(slope, 0.0))
+    rows, rows_error = decorrelation(lags, x, y)
     return DriftResult(
         lag_queries=lags,
-        correlation=correlation,
+        correlation=at_lags(correlations(overlap(x, y))),
         relative_change=relative.mean(axis=1),
         rate_per_sqrt_query=float(rate),
         rate_error=error / (2 * rate) if rate > 0 else np.nan,
-        decorrelation_queries=_decorrelation(lags, correlation),
+        decorrelation_queries=rows,
+        decorrelation_error_queries=rows_error,
         noise_share=noise,
     )
 
@@ -182,19 +188,3 @@ def _slopes(relative: Array, lags: Array, noise: float, probes: int) -> Array:
     weights = lags / np.maximum(scatter, 1e-300)
     found: Array = weights @ relative / (weights @ lags)
     return found
-
-
-def _decorrelation(lags: Array, correlation: Array) -> float:
-    """Return the lag at which the correlation is 1/e, read off or extrapolated."""
-    below = np.flatnonzero(correlation <= np.exp(-1))
-    if len(below):
-        k = below[0]
-        before = (0.0, 1.0) if k == 0 else (lags[k - 1], correlation[k - 1])
-        share = (before[1] - np.exp(-1)) / (before[1] - correlation[k])
-        return float(before[0] + share * (lags[k] - before[0]))
-    fall = -np.log(np.clip(correlation, 1e-12, None))
-    trust = np.arange(len(lags), 0, -1.0)  # long lags have few pairs
-    slope = np.sum(trust * lags * fall) / np.sum(trust * lags**2)
-    scatter = np.std(np.diff(correlation)) if len(lags) > 2 else 0.0
-    seen = slope * lags[-1] > max(1e-9, 2 * scatter)
-    return float(1 / slope) if seen else float("inf")

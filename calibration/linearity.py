@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.movement import must_move
 from calibration.procedure import Procedure, quantity, rest_drive
 from calibration.repeats import measure_passes, no_memory
 from devices import Device, DeviceSpec
@@ -37,7 +38,9 @@ class LinearityResult:
         Answer at rest, in output_unit.
     compression : ndarray of shape (n_outputs,)
         Distance of the drive from rest, in input_unit, from which on the answer is 1 dB or more
-        below the gain at rest; nan if that is not reached.
+        below the gain at rest; nan if that is not reached, or the gain is not known: it must be
+        three standard errors from 0, else there is no line to compare with, and the usable range,
+        the dynamic range and the residual are nan, too.
     usable_low, usable_high : ndarray of shape (n_outputs,)
         Drives about rest between which the answer is within 1 dB of the gain at rest.
     dynamic_range_db : ndarray of shape (n_outputs,)
@@ -150,7 +153,8 @@ def transfer(levels: Array, passes: Array, rest: float = 0.0) -> LinearityResult
     Raises
     ------
     ValueError
-        If the shapes do not fit, the levels do not ascend, or the answers are complex.
+        If the shapes do not fit, the levels do not ascend, the answers are complex, or none of
+        them moves.
     """
     levels, passes = np.asarray(levels, float), np.asarray(passes)
     if passes.ndim != 3 or passes.shape[1] != len(levels) or len(passes) < 2 or len(levels) < 13:
@@ -160,6 +164,7 @@ def transfer(levels: Array, passes: Array, rest: float = 0.0) -> LinearityResult
         )
     if passes.dtype.kind == "c" or not (np.diff(levels) > 0).all():
         raise ValueError("transfer: the answers must be real and the levels ascend")
+    must_move("transfer", passes)
     number("transfer", "rest", rest, float(levels[0]), float(levels[-1]))
     mean = passes.mean(axis=0)
     variance = np.var(passes, axis=0, ddof=1).mean(axis=0)
@@ -225,12 +230,15 @@ def drive_of(answers: Array, drives: Array, curve: Array) -> Array:
 
 def _one(x: Array, y: Array, variance: float, repeats: int) -> list[float]:
     """Evaluate one output; `x` counts from rest."""
-    # Exact arithmetic has no noise: residuals at 1e-6 of the span are as good as none.
-    sigma = np.sqrt(variance / repeats + (1e-6 * np.ptp(y)) ** 2) or 1.0
+    # Exact arithmetic has no noise: residuals at 1e-6 of the span are as good as none, and so is
+    # what rounding makes of an answer that stays where it is.
+    rounding = 1e-6 * np.ptp(y) + 1e-12 * np.abs(y).max()
+    sigma = np.sqrt(variance / repeats + rounding**2) or 1.0
     gain, error, offset = _slope_at_rest(x, y, float(sigma))
+    if not abs(gain) > 3 * error:
+        return [gain, error, offset, *[np.nan] * 5]
     line = gain * x
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(x == 0, 1.0, (y - offset) / line) if gain else np.ones(len(x))
+    share = np.divide(y - offset, line, out=np.ones(len(x)), where=x != 0)
     ends, compression = [], np.nan
     for side in (x < 0, x > 0):
         r, s = np.abs(x[side]), share[side]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,7 @@ def fit_magnitude_law(
     folds: int = 5,
     fit_rows: int = 1500,
     seed: int = 0,
+    fitted: Callable[[], None] = lambda: None,
 ) -> MagnitudeLaw:
     """Fit ``|H x + b|`` to outputs, each over the inputs of its block.
 
@@ -102,6 +103,8 @@ def fit_magnitude_law(
         Most rows that the fit takes: a law of few coefficients needs no more.
     seed : int
         Of the parts.
+    fitted : callable
+        Is called after each fit: one for every part, and one to all rows.
 
     Raises
     ------
@@ -137,11 +140,12 @@ def fit_magnitude_law(
             inputs, where = list(block.inputs), [outputs.index(k) for k in block.outputs]
             found = _one_block(wave[some][:, inputs], amplitudes[some][:, where])
             matrix[np.ix_(where, inputs)], offset[where] = found[:2]
+        fitted()
         return matrix, offset
 
     predicted = np.empty(chosen.shape)
-    for fitted, judged in folds_of(len(drives), folds, seed):
-        matrix, offset = fit(fitted)
+    for others, judged in folds_of(len(drives), folds, seed):
+        matrix, offset = fit(others)
         predicted[judged] = np.abs(wave[judged] @ matrix.T + offset) ** power
     pooled, each = held_out_r2(chosen, predicted)
     errors = np.sort(np.sum((chosen - predicted) ** 2, axis=1))[::-1]

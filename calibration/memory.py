@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.procedure import Procedure, quantity
+from calibration.randomness import generator
 from calibration.waveform import play, playable
 from devices import Device, DeviceSpec
 from devices.checks import table, whole
@@ -88,7 +89,7 @@ class MemoryCapacity(Procedure[MemoryCapacityResult]):
         return self.rows + self.warm_up
 
     def _run(self, device: Device) -> MemoryCapacityResult:
-        sequence = np.random.default_rng(self.seed).uniform(-1, 1, self.queries(device.spec))
+        sequence = generator(self.seed, "memory").uniform(-1, 1, self.queries(device.spec))
         inputs = None if self.input is None else [self.input]
         answers = play(device, sequence, waveform=False, inputs=inputs).T
         # Drives of the warm-up are remembered and may be asked for.

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from calibration.affine import AffineMap
+from calibration.randomness import generator
 from devices import Device
 
 __all__ = ["affine_share", "uniform_drives"]
@@ -25,7 +26,7 @@ def uniform_drives(
     """
     low, high = device.spec.limits
     n = device.spec.n_inputs
-    random = np.random.default_rng(seed)
+    random = generator(seed, "uniform drives")
     if even and n <= qmc.Sobol.MAXDIM:
         sequence = qmc.Sobol(n, seed=random).random_base2(int(np.ceil(np.log2(rows))))
         shares = random.permutation(sequence[:rows])

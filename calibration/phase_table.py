@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from calibration.fringes import phase_of
 from calibration.procedure import Procedure, quantity
 from calibration.repeats import measure_passes, no_memory
 from devices import Device, DeviceSpec
-from devices.checks import number, table, whole
+from devices.checks import number, whole
 
-__all__ = ["PhaseTable", "PhaseTableResult", "drive_for", "phase_of"]
+__all__ = ["PhaseTable", "PhaseTableResult", "drive_for"]
 
 Array = NDArray[Any]
 
@@ -31,13 +32,21 @@ class PhaseTableResult:
         Phase against the first drive, unwrapped.
     range_rad : float
         Largest phase less the smallest.
+    phase_error_rad : float
+        Standard error of the phases, rms over the levels.
+    largest_error_rad : float
+        By how much the worst phase of such a table is off, rms over tables.
     residual_rad : float
-        rms scatter of the points about the circle, as an angle.
+        rms distance of the points from the circle, as an angle. It tells how well the answers suit
+        interference; the phases are known less well, as the circle itself is fitted.
     """
 
     drives: Array = field(metadata=quantity("level", unit="input"))
     phase_rad: Array = field(metadata=quantity("level", unit="rad"))
     range_rad: float = field(metadata=quantity(unit="rad"))
+    # Not among the residuals: the headline is to say how good the table is.
+    phase_error_rad: float = field(metadata=quantity(unit="rad"))
+    largest_error_rad: float = field(metadata=quantity(unit="rad"))
     residual_rad: float = field(metadata=quantity(unit="rad", residual=True))
 
 
@@ -121,58 +130,15 @@ class PhaseTable(Procedure[PhaseTableResult]):
         rest = np.ceil(low) if device.spec.domain == "codes" else low
         drives = np.repeat(rest[None], len(levels), axis=0)
         drives[:, self._swept(device.spec)] = levels[:, None]
-        answers = measure_passes(device, drives, self.repeats, self.seed).mean(axis=0)
-        phase, residual = phase_of(answers)
+        found = phase_of(measure_passes(device, drives, self.repeats, self.seed), self.seed)
         return PhaseTableResult(
             drives=levels,
-            phase_rad=phase,
-            range_rad=float(np.ptp(phase)),
-            residual_rad=residual,
+            phase_rad=found.phase_rad,
+            range_rad=float(np.ptp(found.phase_rad)),
+            phase_error_rad=found.error_rad,
+            largest_error_rad=found.largest_error_rad,
+            residual_rad=found.residual_rad,
         )
-
-
-def phase_of(answers: Array) -> tuple[Array, float]:
-    """Return the unwrapped phase, (levels,), behind interference fringes, and its residual.
-
-    Every output sees ``a_k + b_k cos(phi + psi_k)``: the answers run on an ellipse in the plane
-    of their two principal components. The conic that fits them best is made a circle, and phi
-    is the angle on it (the ellipse correction of quadrature interferometers, Heydemann, Applied
-    Optics 20, 3382 (1981)). The phase counts from the first level and is taken to rise on the
-    whole; intensities alone do not tell its sign.
-
-    Parameters
-    ----------
-    answers : ndarray of shape (levels, n_outputs)
-        In the order of the drives.
-
-    Raises
-    ------
-    ValueError
-        If the answers do not run on an ellipse: no fringes, or less than a third of one.
-    """
-    answers = table("phase_of", "answers", answers, rows=9)
-    real = np.hstack([answers.real, answers.imag]) if np.iscomplexobj(answers) else answers
-    centred = real - real.mean(axis=0)
-    u, s, _ = np.linalg.svd(centred, full_matrices=False)
-    if len(s) < 2 or s[1] <= 1e-9 * s[0] or s[0] == 0:
-        raise ValueError("phase_of: the answers show no fringes in two phases; use more outputs")
-    x, y = (u[:, :2] * s[:2] / s[0]).T * np.sqrt(len(u))
-    conic, *_ = np.linalg.lstsq(np.stack([x * x, x * y, y * y, x, y], axis=1), np.ones(len(x)))
-    a, b, c, d, e = conic
-    shape = np.array([[a, b / 2], [b / 2, c]])
-    if np.linalg.eigvalsh(shape)[0] <= 0:
-        raise ValueError(
-            "phase_of: the answers do not run on an ellipse; the phase range is too small for a "
-            "table, or the noise too strong"
-        )
-    centre = -np.linalg.solve(2 * shape, [d, e])
-    radius = 1 + centre @ shape @ centre
-    circle = np.linalg.cholesky(shape / radius).T @ (np.stack([x, y]) - centre[:, None])
-    phase = np.unwrap(np.arctan2(circle[1], circle[0]))
-    phase = phase - phase[0]
-    if phase[-1] < 0:
-        phase = -phase
-    return phase, float(np.std(np.hypot(*circle)))
 
 
 def drive_for(phase_rad: ArrayLike, drives: Array, table_rad: Array) -> Array:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from calibration.nonlinearity import uniform_drives
 from calibration.procedure import Procedure, quantity
+from calibration.randomness import generator
 from calibration.repeats import measure_passes, no_memory
 from devices import Device, DeviceSpec
 from devices.checks import number, table, whole
@@ -104,7 +105,7 @@ class Ranks(Procedure[RanksResult]):
 
     def _similar(self, device: Device, centre: Array, rows: int) -> Array:
         low, high = device.spec.limits
-        random = np.random.default_rng(self.seed + 2)
+        random = generator(self.seed, "similar drives")
         if device.spec.domain == "bits":
             flipped = random.random((rows, len(centre))) < self.similar
             return np.where(flipped, low + high - centre, centre)

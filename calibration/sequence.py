@@ -19,7 +19,7 @@ from calibration.tap import Tap
 from devices import Device, Wrapper
 from devices.checks import number, one_of
 
-__all__ = ["CalibrationFolder", "applied", "calibrate", "check_order"]
+__all__ = ["CalibrationFolder", "applied", "calibrate", "check_conditions", "check_order"]
 
 _log = logging.getLogger("calibration")
 
@@ -181,6 +181,34 @@ def check_order(
         done.add(procedure.kind)
 
 
+def check_conditions(
+    device: Device,
+    validity: Mapping[str, tuple[float, float]] | None = None,
+    margins: Mapping[str, float] | None = None,
+    valid_for_s: float = WEEK_S,
+) -> None:
+    """Refuse conditions that no calibration file can have; see `calibrate`.
+
+    Raises
+    ------
+    ValueError
+        If a range is empty, a margin is negative or of no monitor, or the time is not above 0.
+    """
+    number("calibrate", "valid_for_s", min(valid_for_s, 1e12), 0.0, above=True)
+    for name, (low, high) in (validity or {}).items():
+        if not low <= high:
+            raise ValueError(f"calibrate: the validity of {name} from {low:g} to {high:g} is empty")
+    monitors = tuple(getattr(innermost(device), "monitors", {}))
+    for name, margin in (margins or {}).items():
+        number("calibrate", f"the margin of {name}", margin, 0.0)
+        if not monitors:
+            raise ValueError(
+                f"calibrate: margins={name!r}: {device.spec.name} has no monitors to read it with; "
+                "a condition that you know goes into the validity"
+            )
+        one_of("calibrate", "margins", name, monitors)
+
+
 def calibrate(
     device: Device,
     procedures: Sequence[Procedure[Any]],
@@ -228,17 +256,14 @@ def calibrate(
     Raises
     ------
     ValueError
-        If something needed is missing, or a margin is of no monitor; nothing was driven. Or, see
-        `failed`, if answers make no sense.
+        If something needed is missing, or a condition cannot be, see `check_conditions`; nothing
+        was driven. Or, see `failed`, if answers make no sense.
     OSError
         If the folder cannot be written into; nothing was driven.
     DeviceError
         What the device raises; the files written so far stay.
     """
-    number("calibrate", "valid_for_s", min(valid_for_s, 1e12), 0.0, above=True)
-    monitors = getattr(innermost(device), "monitors", {})
-    for name in margins or ():
-        one_of("calibrate", "margins", name, tuple(monitors))
+    check_conditions(device, validity, margins, valid_for_s)
     files = CalibrationFolder(folder)
     ordered = sorted(
         procedures, key=lambda one: ORDER.index(one.kind) if one.kind in ORDER else len(ORDER)

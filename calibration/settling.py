@@ -134,10 +134,11 @@ def wait_of_contract(device: Device, wait_s: float) -> Iterator[None]:
         If the device drives and measures in one step, so that there is no moment to wait in.
     """
     device = innermost(device)
-    if type(device)._drive is Device._drive:
+    if not device.settles:
         raise ValueError(
             f"Settling: {device.spec.name} drives and measures in one step (it has no hook "
-            "_drive); pass set_wait, which sets its waiting time"
+            "_drive); pass set_wait, which sets its waiting time. The transient of a waveform rig "
+            "is measured by `pnn rig check`"
         )
     before = device.spec
     device.spec = replace(before, settle_s=wait_s)

@@ -149,8 +149,8 @@ def find_structure(
             f"at least {2 * (n + 1)}, are needed"
         )
     spread = np.std(answers, axis=0)
-    if not spread.max() > 0:
-        raise ValueError(f"{me}: no output moves")
+    if (answers == answers[0]).all():  # the spread of equal answers may be a rounding error
+        raise ValueError(f"{me}: no output moves: all {rows} answers are the same")
     noise = np.zeros(len(spread)) if noise_variance is None else noise_variance
     signal = spread**2 - noise
     loud = spread >= quiet * np.median(spread[spread >= 0.1 * spread.max()])

@@ -5,26 +5,28 @@ from __future__ import annotations
 import math
 import re
 import textwrap
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from calibration.characterise import Characterisation
 
-__all__ = ["suggestions", "summary", "verdict"]
+__all__ = ["Gain", "expected_gain", "suggestions", "summary", "verdict"]
 
-# A law that explains this share of what can be explained leaves next to nothing for others.
-_NEARLY_ALL = 0.9
+Gain = Literal["unknown", "none", "masks", "little", "likely"]
+
+# Not affine, as a share of what is not noise: next to nothing, and little.
+_NO_BEND, _LITTLE_BEND = 0.05, 0.1
+# Usable dimensions for each input from which on a device expands. Those of the table in
+# docs/simulators/README.md that beat a linear model have 3.1 and more, the others at most 2.
+_EXPANDS = 2.5
 _AIM_DB = 20.0
-_FEW = 4.0
 _BLOCKS = 5  # that are listed
 _WHY = {
     "readout": "nearly affine: no rule finds much that a linear readout does not, and this one "
     "needs the fewest queries",
-    "mono-forward": "non-linear, of few dimensions: a local rule with a readout per layer, over "
-    "several masks",
-    "phyll": "non-linear, with dimensions enough for a local forward-only rule; compare with "
-    "mono-forward",
+    "mono-forward": "non-linear: a local rule that asks for each row once; compare with readout, "
+    "and, at one drive for each label, with phyll",
 }
 
 
@@ -60,11 +62,31 @@ def summary(found: Characterisation) -> dict[str, Any]:
         "still_inputs": list(s.still_inputs),
         "quiet_outputs": list(s.quiet_outputs),
         "blocks": [{"inputs": list(b.inputs), "outputs": list(b.outputs)} for b in s.blocks],
+        "expected_gain": expected_gain(found),
         "suggestions": suggestions(found),
         "notes": list(found.notes),
     }
     content["verdict"] = _sentence(found)
     return {key: _plain(value) for key, value in content.items()}
+
+
+def expected_gain(found: Characterisation) -> Gain:
+    """Return what to expect over a linear model on the raw input, by a readout.
+
+    Returns
+    -------
+    str
+        ``unknown``: most of what it answers is noise; ``none``: nearly affine, and no more usable
+        dimensions than inputs; ``masks``: not affine, but no more dimensions either, so that one
+        mask seldom beats a linear model; ``little``: more dimensions, but nearly affine;
+        ``likely``: more dimensions, and not affine.
+    """
+    if found.laws.explainable < 0.5:
+        return "unknown"
+    bend = found.laws.affine_index
+    if _dimensions(found) < _EXPANDS * max(_alive(found), 1):
+        return "none" if bend < _NO_BEND else "masks"
+    return "little" if bend < _LITTLE_BEND else "likely"
 
 
 def suggestions(found: Characterisation) -> dict[str, Any]:
@@ -77,13 +99,8 @@ def suggestions(found: Characterisation) -> dict[str, Any]:
         many; ``averages`` for a signal 20 dB above the noise, None where the noise is unknown;
         ``drop_outputs`` and ``leave_inputs``.
     """
-    laws, s = found.laws, found.structure
-    alive = found.drives.shape[1] - len(s.dead_inputs) - len(s.still_inputs)
-    share = laws.affine_share / max(laws.explainable, 1e-12)
-    if share > _NEARLY_ALL:
-        rule = "readout"
-    else:
-        rule = "mono-forward" if found.participation < _FEW else "phyll"
+    s = found.structure
+    rule = "readout" if found.laws.affine_index < _LITTLE_BEND else "mono-forward"
     averages: int | None = None
     if not math.isnan(found.snr_db):
         wanted = 10 ** ((_AIM_DB - found.snr_db) / 10)
@@ -91,7 +108,7 @@ def suggestions(found: Characterisation) -> dict[str, Any]:
     return {
         "rule": rule,
         "why": _WHY[rule],
-        "masks": int(np.clip(math.ceil(alive / max(found.participation, 1.0)), 1, 64)),
+        "masks": int(np.clip(math.ceil(_alive(found) / max(found.participation, 1.0)), 1, 64)),
         "averages": averages,
         "drop_outputs": list(s.quiet_outputs),
         "leave_inputs": list(s.dead_inputs),
@@ -187,15 +204,29 @@ def _sentence(found: Characterisation) -> str:
         parts.append(f"{_count(len(s.quiet_outputs), 'output')} {floor}")
     if s.dead_inputs:
         parts.append(f"{_count(len(s.dead_inputs), 'input')} without effect")
-    text = f"{found.name}: {', '.join(parts)}{_law(found)}"
-    if laws.explainable < 0.5:
-        return text + ". Most of what it answers is noise: average before anything else."
-    if laws.affine_share / max(laws.explainable, 1e-12) > _NEARLY_ALL:
-        return text + (
-            ". Expect no gain over a linear model, unless drives change sign, are encoded "
-            "non-linearly, or are strong enough to bend the device."
-        )
-    return text + ". It is non-linear enough to be worth comparing with a linear model."
+    bent = f"{_percent(min(laws.affine_index, 1.0))} is not affine"
+    # Without repeats nobody knows how many of the outputs tell something of their own.
+    wide = "" if found.dimensions is not None else "at most "
+    wide += f"{_dimensions(found):.0f} usable dimensions for {_count(_alive(found), 'input')}"
+    follows = {
+        "unknown": "Most of what it answers is noise: average before anything else.",
+        "none": "Expect no gain over a linear model, unless drives change sign, are encoded "
+        "non-linearly, are strong enough to bend the device, or pass through several masks.",
+        "masks": f"{bent}, but with {wide} one mask seldom beats a linear model: compare several.",
+        "little": f"Expect little gain over a linear model: {bent}, with {wide}.",
+        "likely": f"{bent}, with {wide}: worth comparing with a linear model.",
+    }
+    return f"{found.name}: {', '.join(parts)}{_law(found)}. {follows[expected_gain(found)]}"
+
+
+def _alive(found: Characterisation) -> int:
+    s = found.structure
+    return found.drives.shape[1] - len(s.dead_inputs) - len(s.still_inputs)
+
+
+def _dimensions(found: Characterisation) -> float:
+    """Return how many features a readout gets at one mask; at most so many without repeats."""
+    return found.dimensions.usable if found.dimensions else float(found.structure.loud.sum())
 
 
 def _law(found: Characterisation) -> str:

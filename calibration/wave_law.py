@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from calibration.magnitude_law import MagnitudeLaw, could_be_magnitudes, fit_magnitude_law
 from calibration.structure import Block, Structure, chance_limit, linked
@@ -16,15 +19,20 @@ __all__ = ["find_wave_law", "influence_of", "structure_by_law"]
 
 Array = NDArray[Any]
 
-# So that the search takes seconds: the fit of an output goes with the square of its inputs.
-_MOST_INPUTS = 128
-_MOST_OUTPUTS = 24
-_OF_MANY_INPUTS = 8
-_MANY_INPUTS = 32
+# So that the search takes seconds: the fit of an output goes with the square of its inputs. Of
+# blocks of at most so many inputs, so many outputs are fitted.
+_MOST_OUTPUTS = {32: 24, 64: 8, 128: 4}
+_TRIAL_FOLDS, _FOLDS = 2, 5
 
 
 def find_wave_law(
-    drives: Array, answers: Array, structure: Structure, *, phases: bool = False, seed: int = 0
+    drives: Array,
+    answers: Array,
+    structure: Structure,
+    *,
+    phases: bool = False,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> MagnitudeLaw | None:
     """Return the law of magnitudes or of intensities that fits better.
 
@@ -41,6 +49,8 @@ def find_wave_law(
         Whether drives are phases in rad.
     seed : int
         Of the splits.
+    progress : callable
+        Is given the fits done, and how many there are.
     """
     inputs = tuple(range(drives.shape[1]))
     loud = tuple(int(k) for k in np.flatnonzero(structure.loud))
@@ -48,8 +58,8 @@ def find_wave_law(
     blocks = []
     for block in wired:
         n = len(block.inputs)
-        if n <= _MOST_INPUTS and len(drives) // 2 >= least_rows(n + 1):
-            most = _MOST_OUTPUTS if n <= _MANY_INPUTS else _OF_MANY_INPUTS
+        most = next((outputs for limit, outputs in _MOST_OUTPUTS.items() if n <= limit), 0)
+        if most and len(drives) // 2 >= least_rows(n + 1):
             loudest = sorted(block.outputs, key=lambda k: -structure.spread[k])[:most]
             blocks.append(Block(block.inputs, tuple(loudest)))
     if not any(block.outputs for block in blocks):
@@ -58,15 +68,18 @@ def find_wave_law(
         return None
     # The loudest outputs of a few blocks say whether their magnitude or their square is read.
     few = [Block(block.inputs, block.outputs[:4]) for block in blocks[:3]]
-    power = max(
-        (1, 2),
-        key=lambda one: (
-            fit_magnitude_law(
-                drives, answers, few, power=one, phases=phases, folds=2, seed=seed
-            ).pooled_r2
-        ),
-    )
-    law = fit_magnitude_law(drives, answers, blocks, power=power, phases=phases, seed=seed)
+    steps, total = count(1), 2 * (_TRIAL_FOLDS + 1) + _FOLDS + 1
+
+    def fit(wired: list[Block], power: int, folds: int) -> MagnitudeLaw:
+        return fit_magnitude_law(
+            drives, answers, wired, power=power, phases=phases, folds=folds, seed=seed,
+            fitted=lambda: progress(next(steps), total),
+        )  # fmt: skip
+
+    # Matrices are small: a second thread gains little, and on a busy machine costs ten times.
+    with threadpool_limits(limits=1, user_api="blas"):
+        power = max((1, 2), key=lambda one: fit(few, one, _TRIAL_FOLDS).pooled_r2)
+        law = fit(blocks, power, _FOLDS)
     return law if law.pooled_r2 > 0.5 else None
 
 

@@ -94,6 +94,14 @@ class Device(ABC):
     def _measure(self, drives: Array) -> Array:
         """Return the answers, (batch, n_outputs), to checked drives, (batch, n_inputs)."""
 
+    @property
+    def settles(self) -> bool:
+        """Whether ``spec.settle_s`` is waited between driving and measuring a row.
+
+        A device whose hook `_measure` does so by itself overrides this.
+        """
+        return type(self)._drive is not Device._drive
+
     def _drive(self, drives: Array) -> None:  # noqa: B027  (a hook with a sensible default)
         """Put one row out; the settling time follows, then `_measure` with the same row."""
 
@@ -264,7 +272,7 @@ class Device(ABC):
         attempts = np.ones(n, np.int64)
         flags = np.zeros(n, np.uint8)
         two_steps = type(self)._drive is not Device._drive
-        if spec.settle_s and not two_steps:
+        if spec.settle_s and not self.settles:
             raise TypeError(
                 f"{type(self).__name__}: settle_s={spec.settle_s:g} needs the hook _drive(), so "
                 "that there is a moment between driving and measuring"
@@ -314,6 +322,7 @@ class Device(ABC):
                 )
         if spec.saturation is not None:
             flags[(np.abs(outputs) >= spec.saturation).any(axis=1)] |= np.uint8(Flag.SATURATED)
+        self._ledger.flagged(flags)
         return Measurement(
             outputs, flags, attempts, began, seconds, purpose, spec.name, self.state_id
         )

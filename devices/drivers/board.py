@@ -50,7 +50,8 @@ class Board(Recipe):
     low_code, high_code : int or None
         Limits that the board itself keeps, on all DACs; None is the converter's range.
     name, idn : str
-        See `ScpiInstrument`; `idn` is compared with the firmware's name.
+        See `ScpiInstrument`; `idn` is compared with the firmware's name. "" takes any firmware
+        that speaks the protocol.
     **link
         Settings of the transport.
 
@@ -70,7 +71,7 @@ class Board(Recipe):
         low_code: int | None = None,
         high_code: int | None = None,
         name: str = "board",
-        idn: str = "",
+        idn: str = "^pnn-board",
         **link: Any,
     ) -> None:
         self.name = name
@@ -144,14 +145,26 @@ class Board(Recipe):
         self.ask(Op.OFF)
         for operation, payload in (
             (Op.WATCHDOG, struct.pack("<I", self.watchdog_ms)),
-            (Op.TIMING, struct.pack("<IH", self.settle_us, self.conversions)),
+            self._timing(),
             (Op.LIMITS, struct.pack("<HH", low, high) * facts.n_dac),
         ):
-            if (taken := self.ask(operation, payload)) != payload:
-                raise DeviceError(
-                    f"{self.name}: operation 0x{operation:02X} set {payload.hex()}, but the board "
-                    f"has {taken.hex()}"
-                )
+            self._set(operation, payload)
+
+    def settle(self, settle_us: int) -> None:
+        """Set the settling time of the rows that come."""
+        self.settle_us = whole(self.name, "settle_us", settle_us, 0, 10_000_000)
+        self._set(*self._timing())
+
+    def _timing(self) -> tuple[int, bytes]:
+        return Op.TIMING, struct.pack("<IH", self.settle_us, self.conversions)
+
+    def _set(self, operation: int, payload: bytes) -> None:
+        """Set something, and compare with what was taken."""
+        if (taken := self.ask(operation, payload)) != payload:
+            raise DeviceError(
+                f"{self.name}: operation 0x{operation:02X} set {payload.hex()}, but the board "
+                f"has {taken.hex()}"
+            )
 
     def _restore(self) -> None:
         if self._in_use:

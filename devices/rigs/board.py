@@ -50,7 +50,7 @@ class BoardRig(Rig):
     Raises
     ------
     ValueError
-        If a setting is out of its range.
+        If a setting is out of its range, or the range of an input beyond the limits.
     """
 
     def __init__(
@@ -82,13 +82,14 @@ class BoardRig(Rig):
             input_unit="V",
             output_unit="V",
             seconds_per_query=row_s,
+            settle_s=board.settle_us * 1e-6,
             max_batch=rows if limits is None or limits.slew_v_per_s is None else 1,
             attempts=attempts,
         )
         self._board = board
-        self._step_s = max(board.settle_us, 1) * 1e-6
         self._now: Array | None = None  # volts on the DACs, as far as known
         self._stand(instruments or {board.name: board}, limits, monitors, warm_up_s)
+        self._keeps_limits(self._levels, "low_v and high_v")
 
     def _open(self) -> None:
         super()._open()
@@ -129,7 +130,7 @@ class BoardRig(Rig):
         # Rows follow each other as the samples of a waveform do, one settling time apart.
         steps, one = self._slew_only(), drives.T[None]
         try:
-            volts, _ = self._static().applied(drives[:, :, None], self._step_s)
+            volts = self._levels(drives)
             if steps is not None:
                 # What comes after is a step as well, but one that _safe() takes in a ramp.
                 steps.applied(one, self._step_s, before, to_rest=False)
@@ -137,14 +138,12 @@ class BoardRig(Rig):
             row = error.failed_row
             where = "" if row is None else f"row {row}, "
             raise LimitError(f"{self.spec.name}: {where}{error}", failed_row=row) from error
-        sent = volts[:, :, 0]
-        return sent, (np.abs(sent - drives) > 0).any(axis=1)
+        return volts, (np.abs(volts - drives) > 0).any(axis=1)
 
-    def _static(self) -> LabLimits:
-        limits = self.limits
-        return LabLimits(
-            **{k: v for k, v in vars(limits).items() if k not in ("slew_v_per_s", "duty")}
-        )
+    def _levels(self, drives: Array) -> Array:
+        """Return the volts of rows as they are allowed, whatever came before them."""
+        kept = {k: v for k, v in vars(self.limits).items() if k not in ("slew_v_per_s", "duty")}
+        return LabLimits(**kept).applied(drives[:, :, None], self._step_s)[0][:, :, 0]
 
     def _slew_only(self) -> LabLimits | None:
         limits = self.limits
@@ -157,7 +156,19 @@ class BoardRig(Rig):
             amplifier_gain=limits.amplifier_gain,
         )
 
+    @property
+    def settles(self) -> bool:
+        """True: the board waits between DACs and ADCs."""
+        return True
+
+    @property
+    def _step_s(self) -> float:
+        """Seconds from row to row, at the least."""
+        return max(self.spec.settle_s, 1e-6)
+
     def _measure(self, drives: Array) -> Array:
+        if (settle_us := round(self.spec.settle_s * 1e6)) != self._board.settle_us:
+            self._board.settle(settle_us)
         sent, clipped = self._checked(drives)
         facts = self._board.facts
         assert facts is not None

@@ -87,7 +87,7 @@ class MetasurfaceRig(Rig):
         self._complex = answers == "complex"
         self._modulator, self._analyser = modulator, analyser
         own = getattr(modulator, "settle_s", 0.0)
-        self._settle_s = number(name, "settle_s", own if settle_s is None else settle_s, 0.0, 60.0)
+        settle_s = number(name, "settle_s", own if settle_s is None else settle_s, 0.0, 60.0)
         self._every = whole(name, "sentinel_every", sentinel_every, 0)
         self._tolerance = number(name, "sentinel_tolerance", sentinel_tolerance, 0.0, above=True)
         self._reference: Array | None = None
@@ -106,7 +106,8 @@ class MetasurfaceRig(Rig):
             n_outputs=count,
             domain="bits",
             output_dtype="complex128" if self._complex else "float64",
-            seconds_per_query=self._settle_s,
+            seconds_per_query=settle_s,
+            settle_s=settle_s,
             max_batch=1,
             attempts=attempts,
         )
@@ -116,6 +117,11 @@ class MetasurfaceRig(Rig):
             monitors,
             warm_up_s,
         )
+
+    @property
+    def settles(self) -> bool:
+        """True: every row waits between bits and sweep."""
+        return True
 
     def _open(self) -> None:
         super()._open()
@@ -132,7 +138,7 @@ class MetasurfaceRig(Rig):
         with self._modulator.step(), self._analyser.step():
             self._analyser.hold()
             self._modulator.set(bits)
-            time.sleep(self._settle_s)
+            time.sleep(self.spec.settle_s)
             values = self._analyser.sweep().T.ravel()[: self.spec.n_outputs]
         return values if self._complex else np.abs(values)
 

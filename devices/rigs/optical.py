@@ -101,7 +101,7 @@ class OpticalRig(Rig):
         self._grid = tuple(whole(name, "grid", n, 1) for n in grid)
         self._modulator, self._camera = modulator, camera
         own = getattr(modulator, "settle_s", 0.0)
-        self._settle_s = number(name, "settle_s", own if settle_s is None else settle_s, 0.0, 60.0)
+        settle_s = number(name, "settle_s", own if settle_s is None else settle_s, 0.0, 60.0)
         self.flush_frames = whole(name, "flush_frames", flush_frames, 0, 1000)
         self._black = number(name, "black_level", black_level, 0.0)
         self._full_scale = full_scale
@@ -121,7 +121,8 @@ class OpticalRig(Rig):
             high=phase_range if input == "phase" else 1.0,
             domain=input,
             input_unit="rad" if input == "phase" else "1",
-            seconds_per_query=self._settle_s,
+            seconds_per_query=settle_s,
+            settle_s=0.0 if self.triggered else settle_s,
             max_batch=1,
             attempts=attempts,
         )
@@ -131,6 +132,11 @@ class OpticalRig(Rig):
             monitors,
             warm_up_s,
         )
+
+    @property
+    def settles(self) -> bool:
+        """Whether the camera runs freely; else the modulator triggers it when it is ready."""
+        return not self.triggered
 
     def _open(self) -> None:
         super()._open()
@@ -186,7 +192,7 @@ class OpticalRig(Rig):
             self._camera.arm()
         self._modulator.set(values)
         if not self.triggered:
-            time.sleep(self._settle_s)
+            time.sleep(self.spec.settle_s)
 
     def _grab(self, flush: int) -> Array:
         try:
@@ -201,7 +207,7 @@ class OpticalRig(Rig):
         """Return the light before the modulator, in units of `reference_level`."""
         if self._reference is None:
             return 1.0
-        light = float(self.monitors[self._reference].read()) / self._level
+        light = self._reading(self._reference) / self._level
         if not (math.isfinite(light) and light > 0):
             raise DeviceError(
                 f"{self.spec.name}: the reference {self._reference!r} reads "

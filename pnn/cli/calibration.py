@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from pnn.cli.errors import reported
 from pnn.cli.options import DryRun, Json
+from pnn.cli.progress import StatusLine, StepLine
 
 __all__ = ["add_calibration"]
+
+T = TypeVar("T")
 
 
 def add_calibration(app: typer.Typer) -> None:
@@ -58,21 +63,18 @@ def characterise(
         from devices import Recorded, build_device
         from devices.extras import require
         from devices.hdf5 import RecordFile
+        from pnn.training import limit_threads
 
         if plots:
             require("matplotlib", "plot")
-        path = Path(out) if out is not None else None
-        for one in [path, path.with_suffix(".png") if plots else None] if path else []:
-            if one is not None and one.exists():
-                raise FileExistsError(f"{one} exists already and is not overwritten")
+        path = _unused(Path(out), plots) if out is not None else None
+        line = StepLine()
         recorded = answers is not None or Path(source).suffix in (".csv", ".h5", ".hdf5", ".nc")
         if recorded:
             if rows is not None:
                 raise ValueError(f"--rows {rows} is for devices; a recording has the rows it has")
-            found = calibration.characterise_recording(
-                calibration.read_recording(source, answers, group), seed
-            )
-            name = found.name
+            recording = calibration.read_recording(source, answers, group)
+            name = recording.name
         else:
             device = build_device(source)
             name = device.spec.name
@@ -80,14 +82,19 @@ def characterise(
             seconds = cost * device.spec.seconds_per_query
             text = f"characterise {device.spec.name}: {cost} queries"
             print(text + (f", about {seconds:.3g} s" if seconds else ""), file=sys.stderr)
-            if dry_run:
-                return
+        if dry_run:
+            return
         path = path or Path("runs") / f"characterise-{name}-{datetime.now():%Y%m%d-%H%M%S}.h5"
+        if recorded:
+            with limit_threads(1):
+                found = calibration.characterise_recording(recording, seed, line)
+            line.close()
         # The file is there before anything is driven.
         with RecordFile(path, kind="characterisation", source=source, seed=seed) as file:
             if not recorded:
-                with Recorded(device, file.group("measurements")) as measured:
-                    found = calibration.characterise(measured, rows, seed)
+                table = file.group("measurements")
+                with _told(path, line), limit_threads(1), Recorded(device, table) as measured:
+                    found = calibration.characterise(measured, rows, seed, line)
             with file.restructuring():
                 write_characterisation(found, file)
                 if not recorded:
@@ -141,8 +148,16 @@ def calibrate(
         from calibration.choice import USUAL, Waveforms
         from calibration.sequence import ORDER
         from devices import build_device
+        from devices.checks import number, one_of
 
         device = build_device(source)
+        validity = dict(_pair("--valid", text, "NAME=LOW:HIGH", _range) for text in valid or ())
+        margins = dict(_pair("--margin", text, "NAME=VALUE", float) for text in margin or ())
+        number("calibrate", "--valid-for-h", min(valid_for_h, 1e9), 0.0, above=True)
+        calibration.check_conditions(device, validity, margins)
+        unneeded = [
+            one_of("--not-needed", "procedure", kind, ORDER) for kind in _names(not_needed or "")
+        ]
         waves = None
         if channels is not None or sample_rate_hz is not None:
             waves = Waveforms(channels=channels or 1, sample_rate_hz=sample_rate_hz)
@@ -167,7 +182,7 @@ def calibrate(
         others = [kind for kind in ORDER if kind not in {one.kind for one in possible}]
         store = calibration.CalibrationFolder(folder)
         failed: dict[str, str] = {}
-        without = [*others, *_names(not_needed or "")]
+        without = [*others, *unneeded]
         if dry_run:
             calibration.check_order(chosen, device, list(store.known(device)), without)
             return
@@ -177,8 +192,8 @@ def calibrate(
                 chosen,
                 folder,
                 not_needed=without,
-                validity={name: _range(text) for name, text in _pairs(valid)},
-                margins={name: float(text) for name, text in _pairs(margin)},
+                validity=validity,
+                margins=margins,
                 valid_for_s=3600 * valid_for_h,
                 began=lambda one: print(f"{one.kind} ...", file=sys.stderr),
                 failed=lambda one, error: failed.update({one.kind: str(error)}),
@@ -203,23 +218,48 @@ def calibrate(
                 print(f"out of date: {line}")
 
 
+def _unused(path: Path, plots: bool) -> Path:
+    """Return the path of an HDF5 file that can be made, and so can the plot beside it."""
+    plot = path.with_suffix(".png")
+    if path.suffix.lower() == ".png":
+        raise ValueError(
+            f"--out {path} is where the plot goes: name the HDF5 file, {path.with_suffix('.h5')}"
+        )
+    for one in (path, plot) if plots else (path,):
+        if one.exists():
+            raise FileExistsError(f"{one} exists already and is not overwritten")
+    return path
+
+
+@contextlib.contextmanager
+def _told(path: Path, line: StatusLine) -> Iterator[None]:
+    """Say where the rows are if a device fails, and clear the line of progress."""
+    from devices import DeviceError
+
+    try:
+        yield
+    except DeviceError as error:
+        error.add_note(f"what was measured is in {path}")
+        raise
+    finally:
+        line.close()
+
+
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _pairs(given: list[str] | None) -> list[tuple[str, str]]:
-    found = []
-    for text in given or ():
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise ValueError(f"{text!r} must be NAME=VALUE")
-        found.append((name, value))
-    return found
+def _pair(option: str, text: str, form: str, read: Callable[[str], T]) -> tuple[str, T]:
+    """Return the name and the value of an option of that form."""
+    name, _, value = text.partition("=")
+    try:
+        if not name:
+            raise ValueError
+        return name, read(value)
+    except ValueError:
+        raise ValueError(f"{option} {text!r} must be {form}, in numbers") from None
 
 
 def _range(text: str) -> tuple[float, float]:
     low, colon, high = text.partition(":")
-    try:
-        return float(low), float(high if colon else low)
-    except ValueError:
-        raise ValueError(f"{text!r} must be LOW:HIGH, two numbers") from None
+    return float(low), float(high if colon else low)

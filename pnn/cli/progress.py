@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-__all__ = ["ProgressLine", "StatusLine"]
+__all__ = ["ProgressLine", "StatusLine", "StepLine"]
 
 SECONDS_ON_TERMINAL = 0.1
 SECONDS_ELSEWHERE = 10.0
@@ -66,3 +66,16 @@ class ProgressLine(StatusLine):
         """Take note of the progress; see `pnn.experiment.Progress`."""
         done = self._seeds.index(seed) + (self._arms.index(arm) + share) / len(self._arms)
         self.show(done / len(self._seeds), f"seed {seed}, {arm}: {what}")
+
+
+class StepLine(StatusLine):
+    """Shows one step after another, each with its own share and time left."""
+
+    _step = ""
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """Take note of the progress: which step, how much of it is done, and how much there is."""
+        if step != self._step:
+            self._step, self._start = step, None
+            self._began, self._shown = time.monotonic(), -1e9
+        self.show(done / total, f"{step} {done}/{total}")

@@ -93,16 +93,25 @@ def test_a_dry_run_drives_nothing_and_leaves_out_what_makes_no_sense(tmp_path):
         (["--only", "gain"], "'gain' is not one of settling, offset"),
         (["--only", "memory"], "has no memory"),
         (["--only", "linearity"], "linearity needs offset first"),
-        (["--only", "offset", "--valid", "warm"], "'warm' must be NAME=VALUE"),
-        (["--only", "offset", "--valid", "t=a:b"], "must be LOW:HIGH"),
-        (["--only", "offset", "--margin", "t=1"], "margins='t' is not one of"),
-        (["--only", "offset", "--valid-for-h", "0"], "valid_for_s=0.0 must be"),
+        (["--valid", "warm"], "--valid 'warm' must be NAME=LOW:HIGH"),
+        (["--valid", "t=a:b"], "--valid 't=a:b' must be NAME=LOW:HIGH"),
+        (["--valid", "t=9:1"], "the validity of t from 9 to 1 is empty"),
+        (["--valid", "t=nan:1"], "the validity of t from nan to 1 is empty"),
+        (["--margin", "temp=x"], "--margin 'temp=x' must be NAME=VALUE"),
+        (["--margin", "temp=-1"], "the margin of temp=-1.0 must be"),
+        (["--margin", "temp=1"], "acoustic-cavity has no monitors"),
+        (["--valid-for-h", "-3"], "--valid-for-h=-3.0 must be"),
+        (["--not-needed", "foo"], "'foo' is not one of settling, offset"),
     ],
 )
-def test_bad_requests_are_refused_before_anything_is_driven(tmp_path, arguments, message):
-    done = run("calibrate", CAVITY, "--folder", tmp_path / "none", *arguments)
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_bad_requests_are_refused_before_anything_is_driven(tmp_path, arguments, message, dry):
+    if "--only" not in arguments:
+        arguments = ["--only", "offset", *arguments]
+    done = run("calibrate", CAVITY, "--folder", tmp_path / "none", *arguments, *dry)
     assert done.exit_code == 2, done.output
     assert message in done.stderr
+    assert "offset ..." not in done.stderr
     assert not (tmp_path / "none").exists()
 
 

@@ -83,6 +83,7 @@ def test_answers_beyond_the_sweep_are_flagged():
         found = straight.acquire([[0.5], [0.9]])
     assert found.outputs[:, 0] == pytest.approx([0.75, 1.0])
     assert found.flags.tolist() == [0, Flag.SATURATED]
+    assert box.ledger.flags["saturated"] == 1
 
 
 def test_an_output_that_turns_back_cannot_be_made_linear():

@@ -4,6 +4,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 from typer.testing import CliRunner
 
 import calibration
@@ -11,15 +12,26 @@ from calibration import (
     Recording,
     characterise,
     characterise_recording,
+    expected_gain,
     read_recording,
     suggestions,
     summary,
     verdict,
+    wave_fit,
 )
-from devices import DeadChannels, FunctionDevice, Noisy, Recorded, register_device
+from devices import (
+    DeadChannels,
+    DeviceError,
+    FunctionDevice,
+    Noisy,
+    Recorded,
+    build_device,
+    register_device,
+)
 from pnn.cli.main import app
 
 CAVITY = Path(calibration.__file__).parents[2] / "shared" / "data" / "acoustic_cavity"
+TABLE = Path(calibration.__file__).parents[1] / "docs" / "simulators" / "README.md"
 
 
 def box():
@@ -77,7 +89,8 @@ def test_advice_follows_from_the_numbers():
     bent = FunctionDevice(lambda u: np.cos(3 * u @ wires), 6, 40)
     with Noisy(bent, 0.35) as device:
         advice = suggestions(characterise(device, rows=400))
-    assert advice["rule"] == "phyll"
+    # What the table of docs/choosing-a-rule.md begins with.
+    assert advice["rule"] == "mono-forward"
     # A power of 1/2 against 0.12 is 6 dB; 20 dB need 14 dB more: 25 averages.
     assert 20 <= advice["averages"] <= 30
     with Noisy(box(), 100.0) as device:
@@ -96,7 +109,7 @@ def test_the_sentence_names_the_law():
     # A mixer: currents times voltages.
     mixed = sentence(lambda u: (u[:, :3] @ wires[0, :3]) * (u[:, 3:] @ wires[1, :3]), 6, 8, low=-1)
     assert "Inputs multiply each other: a bilinear law" in mixed
-    assert "worth comparing with a linear model" in mixed
+    assert "one mask seldom beats a linear model: compare several" in mixed
     matrix = rng.normal(size=(6, 8, 2)) @ [1, 1j]
     phases = sentence(
         lambda u: np.abs(np.exp(1j * u) @ matrix) ** 2, 6, 8, high=2 * np.pi, domain="phase"
@@ -110,6 +123,32 @@ def test_the_sentence_names_the_law():
     assert "read by" not in linear
     assert "multiply" not in linear
     assert "Expect no gain over a linear model" in linear
+
+
+def gain_over_linear(name, setting):
+    """Return the gain that the table of simulators has, in points."""
+    for line in TABLE.read_text(encoding="utf-8").splitlines():
+        if line.startswith(f"| `{name}` | {setting} "):
+            return float(line.split("|")[6].split("(")[0])
+    raise AssertionError(f"{name}, {setting} is not in {TABLE}")
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "expected"),
+    [
+        ("sim:pendulum-network", "measured-like", "none"),
+        ("sim:dyadic-network", "rich", "masks"),
+        ("sim:interferometer-mesh", "measured-like", "masks"),
+        ("sim:multimode-fibre", "measured-like", "little"),
+        ("sim:diffractive-stack", "rich", "likely"),
+    ],
+)
+def test_the_expected_gain_agrees_with_the_measured_one(name, setting, expected):
+    with build_device(f"{name}?setting={setting}", defaults={"n_inputs": 64}) as device:
+        found = characterise(device, rows=700)
+    assert expected_gain(found) == summary(found)["expected_gain"] == expected
+    assert (gain_over_linear(name, setting) > 0) == (expected in ("little", "likely"))
+    assert ("Expect no gain" in summary(found)["verdict"]) == (expected == "none")
 
 
 def test_many_inputs_of_equal_weight_are_all_alive():
@@ -217,6 +256,46 @@ def test_rows_measured_before_a_failure_are_kept_and_serve(tmp_path):
     assert json.loads(again.stdout)["rows"] == 100
 
 
+def test_a_device_that_answers_always_the_same_has_failed(tmp_path):
+    device = FunctionDevice(lambda u: np.full((len(u), 4), 0.1), 3, 4, name="still")
+    with device, pytest.raises(DeviceError, match="no output moves"):
+        characterise(device, rows=20)
+    register_device("characterised:still", lambda: device)
+    out = tmp_path / "still.h5"
+    done = run("characterised:still", "--rows", 20, "--out", out, "--no-plots")
+    assert done.exit_code == 3
+    assert "40 rows between the limits of its inputs have the same answer" in done.stderr
+    assert f"what was measured is in {out}" in done.stderr
+    with h5py.File(out) as file:
+        assert file["measurements/answers"].shape == (40, 4)
+
+
+def test_many_inputs_are_fitted_at_few_outputs_by_one_thread(monkeypatch):
+    threads = []
+
+    def fit(z, y, begin):
+        threads.extend(one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas")
+        return begin, 1
+
+    monkeypatch.setattr(wave_fit, "_refined", fit)
+    wires = np.random.default_rng(0).normal(size=(80, 30))
+    device = FunctionDevice(lambda u: np.abs(u @ wires) + 1.0, 80, 30, name="box")
+    with device, threadpool_limits(limits=2):
+        characterise(device)
+    assert set(threads) == {1}
+    # Two trials of 2 parts and all, and a fit of 5 parts and all, at 4 outputs each.
+    assert len(threads) % 48 == 0
+
+
+def test_progress_is_told():
+    seen = []
+    with Noisy(box(), 0.1) as device:
+        characterise(device, rows=200, progress=lambda *step: seen.append(step))
+    assert ("measure rows", 400, 400) in seen
+    fits = [done for what, done, total in seen if what == "fit waves" and total == 12]
+    assert fits == list(range(1, 13))
+
+
 def test_the_command_says_what_is_wrong_before_it_drives(tmp_path):
     name = "sim:scattering-medium?n_inputs=6&n_outputs=20"
     dry = run(name, "--dry-run")
@@ -228,4 +307,12 @@ def test_the_command_says_what_is_wrong_before_it_drives(tmp_path):
     taken = tmp_path / "taken.h5"
     taken.touch()
     assert run(name, "--out", taken).exit_code == 4
+    for picture in (tmp_path / "x.png", tmp_path / "x.PNG"):
+        refused = run(name, "--out", picture, "--dry-run")
+        assert refused.exit_code == 2
+        assert f"name the HDF5 file, {tmp_path / 'x.h5'}" in refused.stderr
+    memory = run("sim:delay-line?memory=true&n_inputs=1", "--dry-run")
+    assert memory.exit_code == 2
+    assert "`pnn calibrate DEVICE --only memory`" in memory.stderr
+    assert "queries" not in memory.stderr
     assert run(tmp_path / "a.h5").exit_code == 4

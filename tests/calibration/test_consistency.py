@@ -30,3 +30,11 @@ def test_consistency_of_a_device():
         assert Consistency(rows=50).run(clean).mean == pytest.approx(1)
         assert Consistency().run(noisy).mean == pytest.approx(0, abs=0.05)
         assert noisy.ledger.total == Consistency().queries(noisy.spec) == 600
+
+
+def test_a_dead_device_is_not_consistent():
+    with (
+        FunctionDevice(lambda u: np.full((len(u), 2), 0.7), 3, 2) as dead,
+        pytest.raises(ValueError, match=r"no answer moves: .* 2 outputs .* 0\.7; see that"),
+    ):
+        Consistency().run(dead)

@@ -33,6 +33,16 @@ def test_delay_to_a_tenth_of_a_sample(truth, sign):
     assert np.sign(found.correlation[0]) == sign
 
 
+def test_noise_of_the_same_seed_is_not_taken_for_the_burst():
+    # Both draw from seed 0: a delay of nothing would stand out of noise that repeats the burst.
+    with Noisy(FunctionDevice(late(63.7), N, N, low=-1), 0.5) as device:
+        found = Delay(waveform=True).run(device)
+    assert found.delay_samples[0] == pytest.approx(63.7, abs=0.1)
+    assert abs(found.delay_samples[0] - 63.7) < 4 * found.standard_error_samples[0]
+    with Noisy(FunctionDevice(np.zeros_like, N, N, low=-1), 0.5) as dead:
+        assert np.isnan(Delay(waveform=True).run(dead).delay_samples[0])
+
+
 def test_delay_of_several_channels_and_of_none():
     boxes = [late(3.0), late(8.5), np.zeros_like]
     stacked = FunctionDevice(lambda u: np.hstack([b(u) for b in boxes]), N, 3 * N, low=-1)

@@ -30,11 +30,38 @@ def test_decorrelation_of_answers_that_forget():
     answers = np.array(states)[:, None] + 0.5 * rng.normal(size=(rounds, 2, 30, 40))
     found = drift_of(answers, spacing)
     assert found.decorrelation_queries == pytest.approx(time, rel=0.1)
+    assert abs(found.decorrelation_queries - time) < 3 * found.decorrelation_error_queries
+    assert found.decorrelation_error_queries < 0.1 * time
     assert found.noise_share == pytest.approx(0.25, rel=0.05)
 
 
 def test_a_steady_device_does_not_drift():
-    with Noisy(FunctionDevice(lambda u: u, 5, 5), 0.02) as device:
-        found = Drift().run(device)
-    assert found.correlation == pytest.approx(np.ones(23), abs=0.01)
-    assert found.rate_per_sqrt_query < 5e-4
+    for seed in range(20):
+        wires = np.random.default_rng(seed).normal(size=(5, 5))
+        with Noisy(FunctionDevice(lambda u, w=wires: u @ w, 5, 5), 0.05, seed=seed) as device:
+            found = Drift().run(device)
+        assert found.decorrelation_queries == np.inf
+        assert np.isnan(found.decorrelation_error_queries)
+        assert found.correlation[:12] == pytest.approx(np.ones(12), abs=0.1)
+        assert found.rate_per_sqrt_query < 2e-3
+
+
+@pytest.mark.parametrize(("rate", "rounds"), [(5e-3, 24), (2e-2, 24), (2e-2, 7)])
+def test_a_walk_is_seen_to_fall(rate, rounds):
+    wires = np.random.default_rng(0).random((6, 40))
+    with Noisy(Drifting(FunctionDevice(lambda u: u @ wires, 6, 40), rate, seed=3), 0.05) as device:
+        found = Drift(rounds=rounds).run(device)
+    assert np.isfinite(found.decorrelation_queries)
+    assert 0 < found.decorrelation_error_queries < found.decorrelation_queries
+
+
+def test_dead_devices():
+    with (
+        FunctionDevice(lambda u: np.full((len(u), 3), 0.7), 2, 3, name="dead") as dead,
+        pytest.raises(ValueError, match=r"no answer moves: .* 3 outputs .* 0\.7; see that"),
+    ):
+        Drift().run(dead)
+    with Noisy(FunctionDevice(lambda u: np.ones((len(u), 3)), 2, 3), 0.05) as noise:
+        found = Drift().run(noise)
+    assert found.decorrelation_queries == np.inf
+    assert np.isnan(found.correlation).all()

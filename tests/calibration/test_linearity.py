@@ -59,3 +59,23 @@ def test_what_cannot_be_swept_is_refused():
         Linearity().run(device)
     with amplifier() as device, pytest.raises(ValueError, match=r"inputs=3 .* from 0 to 0"):
         Linearity(inputs=3).run(device)
+
+
+def test_answers_that_do_not_move_have_no_gain():
+    with (
+        FunctionDevice(lambda u: np.full((len(u), 2), 0.7), 1, 2) as dead,
+        pytest.raises(ValueError, match=r"no answer moves: .* 2 outputs .* 0\.7; see that"),
+    ):
+        Linearity().run(dead)
+    one_dead = FunctionDevice(lambda u: np.hstack([2 * u, 0 * u + 0.7, 0 * u + 0.7]), 1, 3)
+    with one_dead as device:
+        found = Linearity().run(device)
+        device_noise = Noisy(one_dead, 0.01, seed=4)
+    with device_noise as device:
+        noisy = Linearity().run(device)
+    assert found.gain == pytest.approx([2, 0, 0], abs=1e-9)
+    for one in (found, noisy):
+        lines = (one.compression, one.usable_low, one.usable_high, one.dynamic_range_db)
+        assert all(np.isnan(line[1:]).all() for line in lines)
+        assert one.usable_high[0] == 1
+    assert (np.abs(noisy.gain[1:]) < 3 * noisy.gain_error[1:]).all()

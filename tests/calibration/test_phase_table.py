@@ -3,6 +3,7 @@ import pytest
 
 from calibration import PhaseTable, drive_for
 from devices import FunctionDevice, Noisy
+from simulators.optical.scattering_medium import ScatteringMedium
 
 
 def modulator(law, noise=0.0, n_outputs=12):
@@ -29,6 +30,45 @@ def test_phase_table_of_a_bent_modulator(noise):
     wanted = np.linspace(0, 2 * np.pi, 20)
     drives = drive_for(wanted, found.drives, found.phase_rad)
     assert np.abs(law(drives) - wanted).max() < 0.03 + 0.3 * noise
+
+
+@pytest.mark.parametrize(
+    ("n_outputs", "reach"), [(8, np.pi), (8, 2 * np.pi), (64, np.pi / 2), (64, 2 * np.pi)]
+)
+def test_the_stated_errors_are_those_of_the_phases(n_outputs, reach):
+    off, stated = [], []
+    for seed in range(6):
+        with ScatteringMedium(
+            n_inputs=16, n_outputs=n_outputs, phase_range=reach, seed=seed
+        ) as medium:
+            found = PhaseTable().run(medium)
+        wrong = np.abs(found.phase_rad - found.drives)
+        off.append([np.sqrt(np.mean(wrong**2)), wrong.max()])
+        stated.append([found.phase_error_rad, found.largest_error_rad])
+        assert found.residual_rad < found.phase_error_rad
+    off, stated = (np.sqrt(np.mean(np.square(one), axis=0)) for one in (off, stated))
+    assert (stated / off > 0.6).all()
+    assert (stated / off < 1.7).all()
+    assert off[1] < {(8, 2 * np.pi): 0.075, (64, 2 * np.pi): 0.025}.get((n_outputs, reach), 0.5)
+
+
+def test_phases_that_noise_hides_are_no_table():
+    with (
+        ScatteringMedium(n_inputs=16, n_outputs=3, phase_range=1.0) as medium,
+        pytest.raises(ValueError, match=r"phase_of: .* (noise too strong|more outputs)"),
+    ):
+        PhaseTable().run(medium)
+
+
+def test_a_phase_table_of_single_passes_and_of_fields():
+    def box(u):
+        return np.exp(1j * np.pi * u) @ np.array([[1], [0.5j]])
+
+    field = FunctionDevice(box, 2, 1, output_dtype="complex128")
+    with Noisy(field, 0.02) as device:
+        found = PhaseTable(repeats=1).run(device)
+    assert found.phase_rad == pytest.approx(np.pi * found.drives, abs=0.2)
+    assert 0.01 < found.phase_error_rad < 0.1
 
 
 def test_a_phase_table_that_goes_back_or_has_no_fringes():

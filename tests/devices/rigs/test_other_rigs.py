@@ -1,12 +1,14 @@
 """Board, metasurface and optical rigs: order of the steps, limits, flags, sentinels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices import DeviceError, Flag, LimitError
-from devices.drivers.board import Board
+from devices.drivers.board import Board, Op
 from devices.drivers.board_facts import BoardFacts
 from devices.drivers.callable_capture import CallableCamera
 from devices.drivers.callables import CallableModulator, Callables
@@ -66,10 +68,22 @@ def test_rows_of_volts_are_driven_and_the_other_dacs_rest():
     assert board.actions == ["off"]
 
 
+def test_a_board_is_told_another_settling_time():
+    board = FakeBoard(settle_us=1000)
+    board.ask = lambda operation, payload: board.actions.append(operation) or payload
+    with board_rig(board) as device:
+        device.measure([[0.0, 0.0]])
+        device.spec = replace(device.spec, settle_s=0.002)
+        device.measure([[0.0, 0.0]] * 2)
+    assert board.settle_us == 2000
+    assert board.actions == [Op.TIMING, "off"]
+
+
 def test_converters_at_their_ends_and_clipped_drives_are_flagged():
     with board_rig(limits=LabLimits(peak_v=1.5, mode="clip")) as device:
         flags = device.acquire([[0.1, 0.1], [2.0, 0.0]]).flags
     assert flags.tolist() == [0, Flag.CLIPPED]
+    assert device.ledger.flags["clipped"] == 1
     with board_rig() as device:
         assert device.acquire([[2.0, 0.0]]).flags.tolist() == [Flag.SATURATED]
 
