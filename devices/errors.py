@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "DamagedFile",
     "Desync",
     "DeviceError",
     "InUse",
@@ -19,6 +20,18 @@ __all__ = [
     "SaturationError",
     "ShortTransfer",
 ]
+
+
+class DamagedFile(OSError):
+    """A record does not open: it was cut short, or a kill broke off a change in it."""
+
+    @classmethod
+    def because(cls, path: object, why: object) -> Self:
+        """Return the error with what to do."""
+        return cls(
+            f"{path} is damaged and cannot be opened ({why}); `pnn log check` says what is wrong "
+            "with it, `pnn log repair` makes a copy that can be opened"
+        )
 
 
 class DeviceError(RuntimeError):

@@ -29,6 +29,10 @@ class Flag(IntFlag):
     CACHED = 16
 
 
+_DRIVEN = {name.lower(): flag for name, flag in Flag.__members__.items() if flag}
+del _DRIVEN["cached"]  # such a row is not driven
+
+
 @dataclass(frozen=True)
 class Measurement:
     """The answer to one call of `Device.acquire`.
@@ -40,7 +44,8 @@ class Measurement:
     flags : ndarray of shape (batch,), uint8
         `Flag` bits of each row.
     attempts : ndarray of shape (batch,), int
-        How often each row was driven until it was measured; 0 for a row from a cache.
+        Tries of each row until it was measured; 0 for a row from a cache. A mean of several
+        drives of a row counts them as one try, and each try in vain as one more.
     time_s : float
         When the call began, in seconds since 1970-01-01 UTC.
     duration_s : float
@@ -69,13 +74,15 @@ class Measurement:
     readings: Mapping[str, float] = field(default_factory=dict)
 
     def averaged(self, n: int) -> Measurement:
-        """Return the mean over groups of `n` consecutive rows; flags add up, as do attempts."""
+        """Return the mean over groups of `n` rows; flags add up, as do tries in vain."""
         rows = len(self.outputs) // n
+        attempts = self.attempts.reshape(rows, n)
+        in_vain = np.maximum(attempts - 1, 0).sum(axis=1)
         return replace(
             self,
             outputs=self.outputs.reshape(rows, n, self.outputs.shape[1]).mean(axis=1),
             flags=np.bitwise_or.reduce(self.flags.reshape(rows, n), axis=1),
-            attempts=self.attempts.reshape(rows, n).sum(axis=1),
+            attempts=in_vain + (attempts > 0).any(axis=1),
         )
 
 
@@ -91,6 +98,9 @@ class Ledger:
         Seconds in the device, by purpose, failed attempts and settling included.
     retries : int
         Rows that had to be driven again; these are not queries.
+    flags : Counter
+        Rows driven, by what happened to them: ``saturated``, ``retried`` ...; a cached row is
+        not driven.
     joules : float
         Energy of the device, where its spec states the power.
     conversion_joules : float
@@ -100,8 +110,14 @@ class Ledger:
     queries: Counter[str] = field(default_factory=Counter)
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     retries: int = 0
+    flags: Counter[str] = field(default_factory=Counter)
     joules: float = 0.0
     conversion_joules: float = 0.0
+
+    def flagged(self, flags: NDArray[np.uint8]) -> None:
+        """Count what happened to rows that were driven, from their `Flag` bits."""
+        for name, flag in _DRIVEN.items() if flags.any() else ():
+            self.flags[name] += int(np.count_nonzero(flags & flag.value))
 
     @property
     def total(self) -> int:
@@ -115,6 +131,7 @@ class Ledger:
             "seconds": {p: self.seconds[p] for p in PURPOSES}
             | {"total": sum(self.seconds.values())},
             "retries": self.retries,
+            "flags": {name: self.flags[name] for name in _DRIVEN},
             "joules": self.joules,
             "conversion_joules": self.conversion_joules,
         }

@@ -151,7 +151,7 @@ def _columns(spec: DeviceSpec) -> dict[str, Column]:
         "monotonic": Column(unit="s", long_name="begin of the call, on a clock that is never set"),
         "duration": Column(unit="s", long_name="time in the device: the call's over its rows"),
         "purpose": Column(dtype=np.uint8, long_name="counts into the attribute purposes"),
-        "attempts": Column(dtype=np.uint16, long_name="times driven; 0 from a cache"),
+        "attempts": Column(dtype=np.uint16, long_name="tries until measured; 0 from a cache"),
         "flags": Column(dtype=np.uint8, long_name="bits, see the attribute flag_bits"),
     }
     for name in ROW_FIELDS:

@@ -93,11 +93,13 @@ class Resumed(Wrapper):
         attempts = self._group["attempts"][rows].astype(np.int64)
         measured = int(np.count_nonzero(attempts)) * self._times  # none for a row from a cache
         self.ledger.queries[purpose] += measured
-        self.ledger.retries += max(0, int(attempts.sum()) - measured)
+        self.ledger.retries += int(np.maximum(attempts, 1).sum()) - len(attempts)
         self.ledger.conversion_joules += measured * self._conversion_joules
+        flags = self._group["flags"][rows]
+        self.ledger.flagged(flags[attempts > 0])
         return Measurement(
             outputs=self._group["answers"][rows],
-            flags=self._group["flags"][rows],
+            flags=flags,
             attempts=attempts,
             time_s=float(self._group["time"][rows.start]),
             duration_s=0.0,

@@ -11,8 +11,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.errors import DamagedFile
 from devices.extras import require
 from devices.hdf5 import check_undone, read_attributes, tables
+from devices.hdf5.superblock import read_superblock
 
 if TYPE_CHECKING:
     import xarray
@@ -250,19 +252,25 @@ def open_h5(path: str | Path) -> h5py.File:
     ------
     FileNotFoundError
         If there is no such file.
-    OSError
-        If it is being written by another program, or damaged.
+    BlockingIOError
+        If it is being written by another program.
+    DamagedFile
+        If it does not open otherwise.
+    ValueError
+        If it is no HDF5 file.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
+    if read_superblock(Path(path)) is None:
+        raise ValueError(f"cannot open {path} as a run file: it is no HDF5 file")
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        if "lock" in str(error):
-            text = f"{path} is being written by another program; wait until it has ended"
-        else:
-            text = f"{path} cannot be read ({error}); `pnn log check` says what is wrong with it"
-        raise OSError(text) from error
+        if "unable to lock" in str(error):
+            raise BlockingIOError(
+                f"{path} is being written by another program; wait until it has ended"
+            ) from error
+        raise DamagedFile.because(path, error) from error
 
 
 def _groups(group: h5py.Group) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from textwrap import shorten
@@ -117,13 +118,27 @@ def verdict(found: dict[str, Gain], unit: str = "points") -> str:
     return text + "."
 
 
-def doubts(result: Result) -> list[str]:
-    """Say which sanity controls do better than chance, which is the most frequent class's share.
+#: Flags of rows that are not what they should be, and why.
+_DISTORTED = {
+    "saturated": "an answer at the end of its range says only that it is beyond",
+    "clipped": "what was driven is not what was asked for",
+}
+_MANY = 0.01  # of the rows: fewer are counted, and not worth a doubt
 
-    Without the answers of the device there is nothing to learn from: what is learned then comes
-    another way, such as a digital skip.
+
+def doubts(result: Result) -> list[str]:
+    """Say what speaks against the measurement.
+
+    Rows that were distorted; and sanity controls that do better than chance, which is the most
+    frequent class's share. Without the answers of the device there is nothing to learn from: what
+    is learned then comes another way, such as a digital skip.
     """
-    found = []
+    flags, queries = _flags(result), sum(seed.ledger["queries"]["total"] for seed in result.seeds)
+    found = [
+        f"{flags[name]} of {queries} rows were {name}: {why}"
+        for name, why in _DISTORTED.items()
+        if flags[name] > _MANY * queries
+    ]
     for name in [one for one in SANITY if one in result.config.run.controls]:
         scores = np.array([seed.arms[name].score for seed in result.seeds])
         rows = sum(len(seed.arms[name].merit) for seed in result.seeds)
@@ -190,6 +205,7 @@ def summary(result: Result) -> dict[str, Any]:
         },
         "alignment": _mean([seed.alignment for seed in seeds]),
         "retries": sum(seed.ledger["retries"] for seed in seeds),
+        "flags": dict(_flags(result)),
         **drift_summary(result),
         "run": str(result.path),
     }
@@ -268,12 +284,26 @@ def result_text(content: dict[str, Any]) -> str:
         f"queries  {content['queries']['total']:.0f} per seed: {queries}",
         f"time     {duration(content['seconds'])}, of which {duration(content['device_seconds'])}"
         " in the device",
+        *_faults_line(content.get("flags", {})),
         *_energy_line(content.get("energy", {})),
         *_alignment_line(content.get("alignment")),
         *drift_lines(content.get("drift")),
         f"file     {content['run']}",
     ]
     return "\n".join(lines)
+
+
+def _flags(result: Result) -> Counter[str]:
+    """Return how many rows were saturated, retried ..., over all seeds."""
+    found: Counter[str] = Counter()
+    for seed in result.seeds:  # one that an older version finished has none
+        found.update(seed.ledger.get("flags", {}))
+    return found
+
+
+def _faults_line(flags: Mapping[str, int]) -> list[str]:
+    faults = ", ".join(f"{n} {name}" for name, n in flags.items() if n)
+    return [f"faults   {faults} rows"] if faults else []
 
 
 def _known(values: Iterable[float | None]) -> float | None:

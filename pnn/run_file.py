@@ -14,6 +14,7 @@ from devices.hdf5 import read_bundle
 from pnn.build import Estimator, make_estimator
 from pnn.config import Config
 from pnn.estimators import DeviceLike, PhysicalClassifier
+from pnn.reading import open_h5
 
 __all__ = ["RunFileError", "config_of", "load", "read_attributes"]
 
@@ -102,10 +103,11 @@ def load(path: str | Path, seed: int | None = None, device: DeviceLike | None = 
 
 def _open(path: str | Path) -> h5py.File:
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        why = "there is no such file" if isinstance(error, FileNotFoundError) else error
-        raise RunFileError(f"cannot open {path} as a run file: {why}") from error
+        file = open_h5(path)
+    except FileNotFoundError as error:
+        raise RunFileError(f"cannot open {path} as a run file: there is no such file") from error
+    except ValueError as error:
+        raise RunFileError(str(error)) from error
     if file.attrs.get("kind") != "train":
         file.close()
         raise RunFileError(f"{path} is no run of `pnn train`")

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import h5py
 
+from devices.errors import DamagedFile
 from devices.hdf5.attributes import put_in_place, read_attributes, slot_size, slot_text
 from devices.hdf5.group import RecordGroup
 from devices.hdf5.session import RecordFull, Session
@@ -281,7 +282,4 @@ def _refusal(path: Path, error: OSError) -> OSError:
         return BlockingIOError(f"{path} is open in this program; close it first ({error})")
     if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK) or "unable to lock" in text:
         return BlockingIOError(f"{path} is open in another program; close it there first ({error})")
-    return OSError(
-        f"{path} cannot be opened ({error}); `pnn log check` says what is wrong with it, "
-        "`pnn log repair` makes a copy that can be opened"
-    )
+    return DamagedFile.because(path, error)

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import h5py
 
+from devices.errors import DamagedFile
+
 __all__ = ["Part", "check_undone", "put_back", "structure_of", "undo_file", "undoable"]
 
 #: A part of a file: its address and its bytes.
@@ -84,14 +86,14 @@ def check_undone(path: Path) -> None:
 
     Raises
     ------
-    OSError
+    DamagedFile
         If one did. A program that is writing has to bring it to an end within half a second.
     """
     for _ in range(10):
         if not undo_file(path).is_file():
             return
         time.sleep(0.05)
-    raise OSError(
+    raise DamagedFile(
         f"{path}: a kill broke off a change of its structure ({undo_file(path).name} is there), so "
         "that not all of it can be read; go on with the run, or make a copy with `pnn log repair`"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from devices.checks import number
 from devices.device import Device
-from devices.errors import DeviceError
+from devices.errors import DeviceError, LimitError
 from devices.measurement import Flag, Measurement, Purpose
 from devices.rigs.locks import RigLock
 from devices.roles import Instrument, Monitor
@@ -62,6 +62,47 @@ class Rig(Device):
         self._is_off = False
         self._mended_before = 0
         self._row_flags: list[NDArray[np.uint8]] = []
+
+    def _keeps_limits(self, allowed: Callable[[Array], object], change: str) -> None:
+        """Ask, when a rig is made, whether the ends of its inputs' range keep the limits.
+
+        Beyond a limit with one input alone, that input's range is wrong, and a run would find out
+        at some row. What only all inputs together break may never be driven: a warning.
+
+        Parameters
+        ----------
+        allowed : callable
+            Takes rows, raises `LimitError`.
+        change : str
+            The keys that the range comes from.
+
+        Raises
+        ------
+        ValueError
+            If one input alone breaks a limit.
+        """
+        ends, rest = self.spec.limits, np.clip(0.0, *self.spec.limits)
+        places = np.arange(self.spec.n_inputs)
+        unit = self.spec.input_unit.replace("1", "")
+        for end in ends:
+            level = f"{end[0]:g} {unit}".rstrip()
+            try:
+                for place in {0, self.spec.n_inputs - 1}:
+                    allowed(np.where(places == place, end, rest)[None])
+            except LimitError as error:
+                raise ValueError(
+                    f"one input alone at {level} breaks a limit: {error}. Narrow what the rig may "
+                    f"drive ({change}), or raise the limit if the laboratory bears it"
+                ) from error
+            try:
+                allowed(end[None])
+            except LimitError as error:
+                _log.warning(
+                    "%s: rows with all inputs at %s will be refused: %s",
+                    self.spec.name,
+                    level,
+                    error,
+                )
 
     # -- life cycle ----------------------------------------------------------------------------
 
@@ -135,12 +176,28 @@ class Rig(Device):
             self._check(drives)
             self._switch_on()
             self._row_flags = []
-            readings = {name: float(one.read()) for name, one in self.monitors.items()}
+            try:
+                readings = {name: self._reading(name) for name in self.monitors}
+            except BaseException:  # what the rows before have left on goes off
+                self._safe()
+                raise
             measured = super()._acquire(drives, purpose)
-            flags = measured.flags.copy()
+            flags = measured.flags
             if self._row_flags:
-                flags |= np.concatenate(self._row_flags)
+                flags = flags | np.concatenate(self._row_flags)
+                self._ledger.flagged(flags & ~measured.flags)
             return replace(measured, flags=flags, readings=readings)
+
+    def _reading(self, monitor: str) -> float:
+        try:
+            return float(self.monitors[monitor].read())
+        except Exception as error:
+            failure = DeviceError(
+                f"{self.spec.name}: the monitor {monitor!r} cannot be read: "
+                f"{type(error).__name__}: {error}"
+            )
+            failure.transient = getattr(error, "transient", False)
+            raise failure from error
 
     @contextmanager
     def _calibrating(self, queries: int) -> Iterator[None]:

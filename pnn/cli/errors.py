@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -28,26 +29,21 @@ EXIT_CODES = {
 def reported() -> Iterator[None]:
     """Turn expected errors inside the block into a message on stderr and an exit code."""
     from devices import DeviceError, LimitError
-    from devices.hdf5 import RecordFull
 
     with _terminable():
         try:
             yield
         except LimitError as error:
-            _end("limit", error, 2)
+            _end("outside the limits", error, 2)
         except DeviceError as error:
-            _end("device", error, 3)
+            _end("the device failed", error, 3)
         except (ValueError, ImportError, FloatingPointError) as error:
-            _end("wrong", error, 2)
+            _end("cannot do this", error, 2)
         except BrokenPipeError:  # who reads the output, as `head`, has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(0) from None
-        except FileNotFoundError as error:
-            _end("missing", error, 4)
-        except RecordFull as error:
-            _end("full", error, 4)
         except OSError as error:
-            _end("file", error, 4)
+            _end(_matter(error), error, 4)
         except KeyboardInterrupt as error:
             print("\ninterrupted: outputs are off, the run file is closed", file=sys.stderr)
             _print_notes(error)
@@ -62,15 +58,25 @@ def _print_notes(error: BaseException) -> None:
         print(f"  {note}", file=sys.stderr)
 
 
-def _end(kind: str, error: BaseException, code: int) -> NoReturn:
-    heading = {
-        "limit": "outside the limits",
-        "device": "the device failed",
-        "wrong": "cannot do this",
-        "file": "a file is in the way",
-        "missing": "a file is missing",
-        "full": "the disk is full",
-    }[kind]
+def _matter(error: OSError) -> str:
+    """Return what is the matter with a file."""
+    from devices.errors import DamagedFile
+    from devices.hdf5 import RecordFull
+
+    if isinstance(error, RecordFull) or error.errno == errno.ENOSPC:
+        return "the disk is full"
+    matters: dict[str, tuple[type[OSError], ...]] = {
+        "a file is missing": (FileNotFoundError,),
+        "a file is in the way": (FileExistsError, IsADirectoryError, NotADirectoryError),
+        "a file is not to be read or written": (PermissionError,),
+        "a file is in use": (BlockingIOError,),
+        "a file is damaged": (DamagedFile,),
+    }
+    found = (text for text, those in matters.items() if isinstance(error, those))
+    return next(found, "cannot read or write")
+
+
+def _end(heading: str, error: BaseException, code: int) -> NoReturn:
     lines = [f"error: {heading}", *(f"  {line}" for line in str(error).splitlines())]
     print("\n".join(lines), file=sys.stderr)
     _print_notes(error)

@@ -62,8 +62,11 @@ def sweep(
             raise ValueError(f"{', '.join(late)}: a sweep that is resumed has its plan in the file")
         given = None if config is None else load_sweep(config, **changes)
         intended = prepare(given, device=device, resume=resume)
-        print(_plan_text(intended.summary()), file=sys.stderr)
-        if dry_run:
+        if intended.finished:
+            print(f"nothing is missing: {intended.path} is complete", file=sys.stderr)
+        else:
+            print(_plan_text(intended.summary()), file=sys.stderr)
+        if dry_run and not intended.finished:
             print(
                 json.dumps(intended.summary())
                 if as_json

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 
+from devices.errors import DamagedFile
 from devices.hdf5 import check_undone
 from devices.hdf5.superblock import read_superblock
 
@@ -62,8 +63,6 @@ def opened(path: str | Path) -> h5py.File:
         try:
             return h5py.File(path, "r", **way)
         except (OSError, ValueError) as error:
-            first = first or OSError(
-                f"cannot open {path} as a run file ({error}); `pnn log check` says what is wrong"
-            )
+            first = first or DamagedFile.because(path, error)
     assert first is not None
     raise first

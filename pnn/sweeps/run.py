@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from devices import Device, DeviceError, programmable_of
 from devices.hdf5 import RecordFile, RecordFull
 from devices.provenance import provenance
+from pnn.reading import open_h5
 from pnn.resume_check import agree, standing
-from pnn.sweeps.file import SweepFile, read_plan
+from pnn.sweeps.file import SweepFile, done_points, read_plan
 from pnn.sweeps.metrics import Metric
 from pnn.sweeps.pause import SweepPaused, pausing
 from pnn.sweeps.plan import Plan
@@ -76,9 +77,12 @@ def run(
     accepted: list[str] = []
     if resume:
         _, there = read_plan(path)
-        with _opened(first):
-            now = standing(provenance(), [first])
-        accepted = agree(str(path), there.get("standing", now), now, accept=accept)
+        with open_h5(path) as before:
+            is_measured = done_points(before, plan).all()
+        if not is_measured:  # else nothing is driven, and only the end of the file is missing
+            with _opened(first):
+                now = standing(provenance(), [first])
+            accepted = agree(str(path), there.get("standing", now), now, accept=accept)
         file = RecordFile.reopen(path, kind="sweep")
     else:
         file = RecordFile(path, kind="sweep", **attributes)

@@ -37,6 +37,7 @@ class Sweep:
     resume: bool
     programmed: bool
     n_done: int
+    finished: bool
 
     def summary(self) -> dict[str, Any]:
         """Return points, queries and time, all and left."""
@@ -63,7 +64,9 @@ class Sweep:
         progress: Progress = lambda *_: None,
         told: Callable[[], object] = lambda: None,
     ) -> Run:
-        """Measure what is missing; see `pnn.sweeps.run.run`."""
+        """Measure what is missing; see `pnn.sweeps.run.run`. A finished file is left alone."""
+        if self.finished:
+            return open_run(self.path)
         run(
             self.plan,
             self.base,
@@ -154,6 +157,7 @@ def prepare(
         resume=resume is not None,
         programmed=programmed,
         n_done=n_done,
+        finished=n_done == len(plan.design) and there.get("status") == "done",
     )
 
 

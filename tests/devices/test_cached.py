@@ -43,6 +43,7 @@ def test_a_row_seen_before_costs_no_query():
     np.testing.assert_array_equal(again.outputs, [[2, 4], [0.25, 0.5], [0.5, 1]])
     np.testing.assert_array_equal(again.flags, [Flag.CACHED | Flag.SATURATED, 0, Flag.CACHED])
     np.testing.assert_array_equal(again.attempts, [0, 1, 0])
+    assert device.ledger.flags["saturated"] == 1  # driven once
 
 
 @pytest.mark.parametrize("inner", [lambda d: d, lambda d: Averaged(d, 3)])

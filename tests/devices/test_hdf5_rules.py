@@ -281,7 +281,7 @@ def test_what_cannot_go_on_is_refused(path, tmp_path):
     with pytest.raises(FileNotFoundError, match="is a folder"):
         RecordFile.reopen(tmp_path, kind="sweep")
     path.write_text("no HDF5")
-    with pytest.raises(OSError, match=r"run.h5 cannot be opened .* `pnn log check`"):
+    with pytest.raises(OSError, match=r"run.h5 is damaged and cannot be opened .* `pnn log check`"):
         RecordFile.reopen(path, kind="sweep")
     path.unlink()
     RecordFile(path, kind="train").close()

@@ -1,6 +1,7 @@
 """Provenance and the count of what was spent."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,12 +21,19 @@ def measurement(rows):
     )
 
 
-def test_averaging_takes_means_and_adds_up_flags_and_attempts():
-    mean = measurement([[0, 1], [2, 3], [4, 5], [6, 9]]).averaged(2)
+def test_averaging_takes_means_and_adds_up_flags_and_tries_in_vain():
+    single = measurement([[0, 1], [2, 3], [4, 5], [6, 9]])
+    single = replace(single, attempts=np.array([1, 1, 3, 2]))
+    mean = single.averaged(2)
     np.testing.assert_array_equal(mean.outputs, [[1, 2], [5, 7]])
     np.testing.assert_array_equal(mean.flags, [0 | 1, 2 | 3])
-    np.testing.assert_array_equal(mean.attempts, [2, 2])
+    np.testing.assert_array_equal(mean.attempts, [1, 4])
     assert (mean.purpose, mean.device, mean.time_s) == ("train", "scope", 1.0)
+
+
+def test_a_mean_counts_as_from_a_cache_only_if_nothing_was_driven_for_it():
+    single = replace(measurement([[0, 1]] * 4), attempts=np.array([0, 0, 0, 2]))
+    np.testing.assert_array_equal(single.averaged(2).attempts, [0, 2])
 
 
 def test_averaging_nothing_gives_nothing():
@@ -50,6 +58,7 @@ def test_the_ledger_names_every_purpose_and_totals():
     }
     assert shown["seconds"]["total"] == 0.5
     assert (shown["retries"], shown["joules"]) == (0, 0.0)
+    assert shown["flags"] == {"saturated": 0, "retried": 0, "clipped": 0, "resynced": 0}
     assert pickle.loads(pickle.dumps(ledger)).as_dict() == shown
 
 

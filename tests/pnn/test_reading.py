@@ -9,6 +9,7 @@ from black_boxes import digits
 
 import pnn
 from devices import Noisy, extras
+from devices.errors import DamagedFile
 from pnn.experiment import run as train
 
 xarray = pytest.importorskip("xarray")
@@ -99,11 +100,18 @@ def test_a_calibration_opens(device, tmp_path):
         assert len(run.dataset("data"))
 
 
+def test_a_damaged_file_is_told_with_what_to_do(recording, tmp_path):
+    (tmp_path / "cut.h5").write_bytes(recording.read_bytes()[:-2000])
+    for read in (pnn.open_run, pnn.load):
+        with pytest.raises(DamagedFile, match=r"cut.h5 is damaged .* `pnn log repair`"):
+            read(tmp_path / "cut.h5")
+
+
 def test_what_is_no_run_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file .*nowhere.h5"):
         pnn.open_run(tmp_path / "nowhere.h5")
     (tmp_path / "text.h5").write_text("text")
-    with pytest.raises(OSError, match=r"cannot be read .* `pnn log check`"):
+    with pytest.raises(ValueError, match=r"it is no HDF5 file"):
         pnn.open_run(tmp_path / "text.h5")
     h5py.File(tmp_path / "other.h5", "w").close()
     with pytest.raises(ValueError, match="no file of this toolkit"):

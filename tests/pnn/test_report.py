@@ -10,7 +10,7 @@ from scipy.stats import ttest_rel
 
 from pnn.config import Config
 from pnn.controls import CONTROLS
-from pnn.experiment import plan, run
+from pnn.experiment import plan, resume, run
 from pnn.reading import open_run
 from pnn.report import Gain, gain, plan_text, result_text, summary, verdict
 from pnn.result import Plan
@@ -161,6 +161,7 @@ KEYS = {
     "joules",
     "alignment",
     "retries",
+    "flags",
     "run",
 }
 
@@ -306,6 +307,29 @@ def test_the_plan_of_a_run_is_what_it_says_it_was():
     assert intended.encoders == ["AmplitudeEncoder, projected at random 19 -> 8"]
     assert len(intended.notes) == 1
     assert "information is lost" in intended.notes[0]
+
+
+@pytest.mark.usefixtures("named_devices")
+def test_saturated_rows_are_said_and_counted_also_after_a_resume(tmp_path):
+    box, data = "test:box?n_inputs=24&max_batch=1&saturation=4", digits(rows=240)
+    whole = summary(made(box, data, tmp_path, seeds=2, controls=()))
+    count, rows = whole["flags"]["saturated"], 2 * whole["queries"]["total"]
+    assert 0 < count < rows
+    assert whole["doubts"][0].startswith(f"{count} of {rows:.0f} rows were saturated")
+    text = result_text(whole)
+    assert f"Beware: {count} of" in text
+    assert f"faults   {count} saturated rows" in text
+
+    def stop(seed, arm, share, what):
+        if seed == 1 and what.startswith("measure (train)"):
+            raise KeyboardInterrupt
+
+    config = Config.model_validate(open_run(whole["run"]).config)
+    config = config.with_(run={"out": str(tmp_path / "broken.h5")})
+    with pytest.raises(KeyboardInterrupt):
+        run(config, data, stop)
+    resumed = summary(resume(config.run.out, data))
+    assert resumed["flags"] == whole["flags"]
 
 
 def test_learning_around_the_device_is_said(tmp_path):

@@ -1,11 +1,13 @@
 """What the command line makes of an error."""
 
+import errno
 import signal
 import threading
 
 import pytest
 
 from devices import DeviceError, LimitError
+from devices.errors import DamagedFile
 from devices.extras import require
 from devices.hdf5 import RecordFull
 from pnn.cli.errors import EXIT_CODES, reported
@@ -26,7 +28,12 @@ def ended(error, capsys):
         (ValueError("wrong"), 2, "cannot do this"),
         (FloatingPointError("the loss is nan"), 2, "cannot do this"),
         (FileExistsError("run.h5 is there"), 4, "a file is in the way"),
-        (PermissionError("not yours"), 4, "a file is in the way"),
+        (IsADirectoryError("runs is a folder"), 4, "a file is in the way"),
+        (PermissionError("not yours"), 4, "a file is not to be read or written"),
+        (BlockingIOError("open elsewhere"), 4, "a file is in use"),
+        (DamagedFile.because("run.h5", "cut short"), 4, "a file is damaged"),
+        (OSError(errno.ENOSPC, "no space left"), 4, "the disk is full"),
+        (OSError(errno.EIO, "input/output error"), 4, "cannot read or write"),
         (FileNotFoundError("there is no file"), 4, "a file is missing"),
         (RecordFull("no room for more rows"), 4, "the disk is full"),
     ],

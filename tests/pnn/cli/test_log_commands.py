@@ -179,7 +179,9 @@ def test_a_damaged_file_ends_with_4_and_is_repaired(folder, tmp_path):
     assert told["good"] is False
     shown = pnn_("log", "show", path)
     assert shown.exit_code == 4
+    assert shown.stderr.startswith("error: a file is damaged\n")
     assert "`pnn log check` says what is wrong" in shown.stderr
+    assert "`pnn log repair` makes a copy" in shown.stderr
     mended = json.loads(pnn_("log", "repair", path, "--json").stdout)
     assert mended["copy"] == str(tmp_path / "cut.repaired.h5")
     assert pnn_("log", "check", mended["copy"]).exit_code == 0

@@ -52,6 +52,19 @@ def test_a_sweep_prints_its_plan_its_extremes_and_its_file(folder):
     assert "written: s.h5" in done.stdout
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("sweep.toml",)])
+def test_of_a_finished_sweep_the_summary_is_printed_again(folder, more):
+    first = pnn("sweep.toml", "--out", "s.h5")
+    content = (folder / "s.h5").read_bytes()
+    again = pnn("--resume", "s.h5", *more)
+    assert again.exit_code == 0
+    assert again.stderr == "nothing is missing: s.h5 is complete\n"
+    assert again.stdout == first.stdout
+    assert (folder / "s.h5").read_bytes() == content
+    as_json = json.loads(pnn("--resume", "s.h5", "--json").stdout)
+    assert (as_json["status"], as_json["done"]) == ("done", 18)
+
+
 def test_a_dry_run_drives_and_writes_nothing(folder):
     done = pnn("sweep.toml", "--dry-run", "--json")
     content = json.loads(done.stdout)

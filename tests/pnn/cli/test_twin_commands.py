@@ -1,6 +1,8 @@
 """From a recording to a twin and to training through it, at the command line."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,10 @@ from typer.testing import CliRunner
 
 from devices import FunctionDevice, Recorded
 from pnn.cli.main import app
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = ROOT / "docs" / "twins.md"
+CAVITY = ROOT.parent / "shared" / "data" / "acoustic_cavity"
 
 
 def run(*arguments):
@@ -32,21 +38,42 @@ def recording(tmp_path):
     return path
 
 
-def test_training_goes_through_the_replay_of_an_imported_recording(recording, tmp_path):
-    """The features are drives that were recorded; the encoder moves them by a rounding or more."""
-    drives = np.loadtxt(tmp_path / "drives.csv", delimiter=",")
-    np.savez(tmp_path / "rows.npz", X=drives[:200], y=(drives[:200, 0] > 0.5).astype(int))
-    (tmp_path / "run.toml").write_text(
-        f"""
-        data = {json.dumps(str(tmp_path / "rows.npz"))}
-        device = {{ name = "replay", path = {json.dumps(str(recording))}, tolerance = 0.05 }}
-        rule = "readout"
-        run = {{ controls = [], out = {json.dumps(str(tmp_path / "run.h5"))} }}
-        """
-    )
-    done = run("train", tmp_path / "run.toml", "--json")
+def trained_as_the_page_says():
+    """Train through replay and twin of the recording ``cavity.h5`` in this folder."""
+    page = PAGE.read_text(encoding="utf-8").partition("## Training on a recording")[2]
+    blocks = dict(re.findall(r"```(python|toml)\n(.*?)```", page, re.DOTALL))
+    exec(blocks["python"], {})
+    Path("far.toml").write_text(blocks["toml"], encoding="utf-8")
+    fit = run("twin", "fit", "cavity.h5", "--kind", "magnitude", "--splits", 1, "--no-plot")
+    assert fit.exit_code == 0, fit.stderr
+    found = []
+    for through in ((), ("--device", "twin?path=cavity-twin.h5")):
+        out = f"run{len(found)}.h5"
+        done = run("train", "far.toml", "--seeds", 1, "--json", "--out", out, *through)
+        assert done.exit_code == 0, done.stderr
+        found.append(json.loads(done.stdout))
+    return found
+
+
+def test_training_goes_through_replay_and_twin_of_any_recording(recording, monkeypatch):
+    monkeypatch.chdir(recording.parent)
+    replay, twin = trained_as_the_page_says()
+    assert replay["accuracy"] > 0.6
+    assert twin["accuracy"] == pytest.approx(replay["accuracy"], abs=0.05)
+
+
+@pytest.mark.skipif(not CAVITY.is_dir(), reason="the recording is not here")
+def test_training_goes_through_replay_and_twin_of_the_recorded_cavity(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = (CAVITY / "drives.csv", CAVITY / "answers.csv")
+    done = run("log", "import", *files, "--domain", "tones", "--out", "cavity.h5")
     assert done.exit_code == 0, done.stderr
-    assert json.loads(done.stdout)["accuracy"] > 0.7
+    for content in trained_as_the_page_says():
+        assert content["rows"]["train"] + content["rows"]["test"] == 5001
+        # What the drive, or any affine map of it, cannot do.
+        assert 0.56 < content["accuracy"] < 0.65
+        assert content["gains"]["bypassed"]["low"] > 0
+        assert content["gains"]["affine"]["low"] > 0
 
 
 def test_a_recording_becomes_a_twin_that_is_trained_through(recording, tmp_path):

@@ -10,6 +10,7 @@ import pnn
 from devices import FunctionDevice, LimitError, Programmable
 from devices.hdf5 import valid_rows
 from pnn.config import ConfigError
+from pnn.log_tools import describe
 
 xarray = pytest.importorskip("xarray")
 
@@ -114,6 +115,8 @@ def test_repeats_and_averages_take_fresh_noise(to):
     # c4(6) = 0.952 with ddof=1; ddof=0 gives 0.952 sqrt(5/6) of sigma / sqrt(averages)
     np.testing.assert_allclose(noise, np.array([0.05, 0.1]) * 0.952 * np.sqrt(5 / 6), rtol=0.05)
     assert run.attributes["plan"]["queries"] == 2 * 6 * 4
+    faults = describe(run.path)["recordings"]["/rows"]["faults"]
+    assert not any(faults.values())  # averages are no attempts in vain
 
 
 def test_plain_xarray_shows_the_grid(to):

@@ -97,13 +97,42 @@ def test_after_a_failure_exactly_the_missing_points_are_measured(tmp_path, error
     check_whole(path, 30)
 
 
-def test_a_finished_sweep_has_nothing_to_resume(tmp_path):
+class Unplugged(pnn.Device):
+    """The doubler, which cannot be opened any more."""
+
+    def __init__(self):
+        self.spec = device_of(Flaky()).spec
+
+    def _open(self):
+        raise DeviceError("no power")
+
+    def _measure(self, drives):
+        raise AssertionError
+
+
+def test_of_a_finished_sweep_neither_file_nor_device_is_touched(tmp_path):
     path = tmp_path / "s.h5"
     pnn.sweep(device=device_of(Flaky()), axes=AXES, out=str(path))
-    again = Flaky()
-    pnn.sweep(resume=path, device=device_of(again), accept=True)
-    assert again.calls == 0
-    check_whole(path, 30)
+    content = path.read_bytes()
+    run = pnn.sweep(resume=path, device=Unplugged())
+    assert run.status == "done"
+    assert path.read_bytes() == content
+
+
+def test_a_sweep_that_was_killed_behind_its_last_point_is_finished_without_the_device(tmp_path):
+    def metric(drives, answers):
+        assert not broken
+        return answers.mean()
+
+    path, broken = tmp_path / "s.h5", [True]
+    axes = {"drive.0": [0.5]}
+    with pytest.raises(ValueError, match="mend the metric and resume"):
+        pnn.sweep(device=device_of(Flaky()), axes=axes, metrics=[metric], out=str(path))
+    broken.clear()
+    run = pnn.sweep(resume=path, device=Unplugged(), metrics=[metric])
+    assert run.status == "done"
+    assert np.isfinite(run.grid.metric).all()
+    check_whole(path, 1)
 
 
 def test_another_plan_is_refused_and_says_what_differs(tmp_path):
