@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["flag", "number", "one_of", "table", "whole"]
+__all__ = ["did_you_mean", "flag", "number", "one_of", "table", "whole"]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the end of a message that names the closest match, or nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def whole(owner: str, name: str, value: Any, low: int, high: int | None = None) -> int:

@@ -47,7 +47,12 @@ _ADVICE: tuple[tuple[type[BaseException], str], ...] = (
     ),
     (Desync, "switch it off and on, or clear its interface; then check again"),
     (ShortTransfer, "check the cable and, on a serial line, the baud rate"),
-    (LimitError, "the rig's own drives break its [limits]: lower volts_per_input or the limits"),
+    (
+        LimitError,
+        "random rows between the ends of the inputs' range break [limits]: narrow that range (in a "
+        "waveform rig volts_per_input, in a board rig low_v and high_v), or raise the limit if the "
+        "laboratory bears it",
+    ),
     (DeviceError, "see the message; it may be another instrument, or one that refuses"),
 )
 
@@ -67,8 +72,9 @@ def check_rig(path: str | Path, *, rows: int = 8, seed: int = 0) -> dict[str, An
     Returns
     -------
     dict
-        ``ok``; ``instruments``, by name: ``ok``, ``identity``, ``latency_s`` (median of a small
-        question), or ``error`` and ``advice``; ``rig``: ``ok``, ``seconds_per_row``,
+        ``ok``; ``instruments``, by name: ``ok``, ``identity``, ``identity_checked`` (None where
+        there is no link that could ask), ``latency_s`` (median of a small question), or ``error``
+        and ``advice``; ``rig``: ``ok``, ``seconds_per_row``,
         ``repeatability`` (standard deviation of repeats over the rms of the answers),
         ``response`` (rms change between two rows, over the same), ``saturated`` (share of rows),
         ``advice``; ``timing``: of a waveform rig ``settle_s``, ``time_constant_s``,
@@ -81,6 +87,7 @@ def check_rig(path: str | Path, *, rows: int = 8, seed: int = 0) -> dict[str, An
         If the rig file is wrong.
     """
     config = load_rig(path)
+    build_rig(path)  # what can be known without connecting comes first
     each = {name: _instrument(one) for name, one in instruments(config).items()}
     works = all(state["ok"] for state in each.values())
     whole = _rig(config, rows, seed) if works and rows else None
@@ -96,6 +103,8 @@ def check_text(result: dict[str, Any]) -> str:
             latency = state["latency_s"]
             speed = "" if latency is None else f", answers in {1e3 * latency:.2g} ms"
             lines.append(f"{name}: {state['identity'] or 'connected'}{speed}")
+            if state["identity_checked"] is False:
+                lines.append("  note: identity not checked: set idn, a pattern for the name above")
         else:
             lines += [f"{name}: FAILED: {state['error']}", f"  try: {state['advice']}"]
     whole = result["rig"]
@@ -130,11 +139,18 @@ def _instrument(one: Any) -> dict[str, Any]:
                     times.append(time.perf_counter() - began)
                 latency = float(np.median(times))
             identity = str(getattr(one, "identity", ""))
+            link = getattr(one, "transport", None)
+            checked = None if link is None else bool(link.settings.idn)
         finally:
             one.close()
     except (DeviceError, ImportError, OSError) as error:
         return {"ok": False, "error": str(error), "advice": _advice(error)}
-    return {"ok": True, "identity": identity, "latency_s": latency}
+    return {
+        "ok": True,
+        "identity": identity,
+        "identity_checked": checked,
+        "latency_s": latency,
+    }
 
 
 def _question(one: Any) -> Callable[[], Any] | None:

@@ -34,7 +34,8 @@ class MetasurfaceController(ScpiInstrument):
     settle_s : float
         Time that the elements take to change.
     name, idn, identify : str
-        See `ScpiInstrument` and `LinkSettings`; ``identify=""`` for one that has no name.
+        See `ScpiInstrument` and `LinkSettings`; ``identify=""`` for one that has no name. There
+        is no name that all controllers share: without an `idn`, any of them is taken.
     **link
         Settings of the transport.
 

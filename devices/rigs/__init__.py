@@ -44,24 +44,38 @@ def rig(path: str, mode: Mode = "real") -> Device:
 
 
 def build_rig(path: str | Path, mode: Mode = "real") -> Device:
-    """Make the rig that a file describes, without opening it; see `open_rig`."""
+    """Make the rig that a file describes, without opening it; see `open_rig`.
+
+    In all modes instruments and limits are those of the real rig, as far as they can be checked
+    without connecting: what only stands in for it does not hide what is wrong with it.
+    """
     config = load_rig(path)
-    if mode in ("sim", "replay"):
-        table = dict(getattr(config, mode))
-        if mode == "replay" and "path" in table:
-            found: Device = call(
-                config, "[replay]", Replay, table | {"path": config.path.parent / table["path"]}
-            )
-            return found
-        if "device" not in table:
-            raise ValueError(
-                f"rig file {config.path}: mode={mode!r} needs a table [{mode}] with "
-                + ("device = 'sim:...'" if mode == "sim" else "path = 'recording.h5'")
-            )
-        return build_device(table["device"])
-    if mode != "real":
+    if mode not in ("real", "sim", "replay"):
         raise ValueError(f"mode={mode!r} is not one of real, sim, replay")
-    made, monitors, limits = build(config)
+    if mode == "real":
+        return _real(config)
+    if config.instruments:
+        _real(config, addressed=False)
+    return _stand_in(config, mode)
+
+
+def _stand_in(config: RigConfig, mode: Mode) -> Device:
+    table = dict(getattr(config, mode))
+    if mode == "replay" and "path" in table:
+        found: Device = call(
+            config, "[replay]", Replay, table | {"path": config.path.parent / table["path"]}
+        )
+        return found
+    if "device" not in table:
+        raise ValueError(
+            f"rig file {config.path}: mode={mode!r} needs a table [{mode}] with "
+            + ("device = 'sim:...'" if mode == "sim" else "path = 'recording.h5'")
+        )
+    return build_device(table["device"])
+
+
+def _real(config: RigConfig, *, addressed: bool = True) -> Device:
+    made, monitors, limits = build(config, addressed=addressed)
     kind = RIGS[config.kind]
     arguments = dict(config.rig)
     parts = [_in_role(config, arguments, role, made) for role in kind.roles]

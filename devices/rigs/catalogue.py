@@ -20,11 +20,14 @@ class Entry:
         What to import.
     roles : tuple of str
         What a driver can be in a rig; for a rig, the roles that it needs.
+    shares : bool
+        Whether several tables may have one address: another package connects, once for each.
     """
 
     module: str
     attribute: str
     roles: tuple[str, ...] = ()
+    shares: bool = False
 
     def load(self) -> Callable[..., Any]:
         """Import and return it."""
@@ -32,8 +35,8 @@ class Entry:
         return found
 
 
-def _driver(module: str, attribute: str, *roles: str) -> Entry:
-    return Entry(f"devices.drivers.{module}", attribute, roles)
+def _driver(module: str, attribute: str, *roles: str, shares: bool = False) -> Entry:
+    return Entry(f"devices.drivers.{module}", attribute, roles, shares)
 
 
 #: Drivers by the name that ``driver`` has in a table ``[instruments.NAME]``.
@@ -52,10 +55,10 @@ DRIVERS = {
     "callable-camera": _driver("callable_capture", "CallableCamera", "camera"),
     "callable-monitor": _driver("callables", "CallableMonitor", "monitor"),
     "switch": _driver("callables", "Callables", "switch"),
-    "pymeasure": _driver("pymeasure_adapter", "PymeasureModulator", "modulator"),
-    "pymeasure-monitor": _driver("pymeasure_adapter", "PymeasureMonitor", "monitor"),
-    "qcodes": _driver("qcodes_adapter", "QcodesModulator", "modulator"),
-    "qcodes-monitor": _driver("qcodes_adapter", "QcodesMonitor", "monitor"),
+    "pymeasure": _driver("pymeasure_adapter", "PymeasureModulator", "modulator", shares=True),
+    "pymeasure-monitor": _driver("pymeasure_adapter", "PymeasureMonitor", "monitor", shares=True),
+    "qcodes": _driver("qcodes_adapter", "QcodesModulator", "modulator", shares=True),
+    "qcodes-monitor": _driver("qcodes_adapter", "QcodesMonitor", "monitor", shares=True),
 }
 
 #: Rigs by the name that ``kind`` has in the table ``[rig]``, with the roles in their order.

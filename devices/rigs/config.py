@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from devices.rigs.addresses import canonical_address
 from devices.rigs.catalogue import DRIVERS, RIGS
 from devices.safety import LabLimits
 
@@ -55,8 +56,8 @@ def load_rig(path: str | Path) -> RigConfig:
     Raises
     ------
     ValueError
-        If the file cannot be read, or a table or key is unknown or missing; the message names
-        the file, the table and the key.
+        If the file cannot be read, a table or key is unknown or missing, or two instruments have
+        one address; the message names the file, the table and the key.
     """
     path = Path(path)
     try:
@@ -78,6 +79,7 @@ def load_rig(path: str | Path) -> RigConfig:
             + _hint(str(kind), RIGS)
         )
     rest = {key: dict(tables.get(key, {})) for key in _TABLES[1:]}
+    seen: dict[str, str] = {}
     for group in ("instruments", "monitors"):
         for name, table in rest[group].items():
             driver = table.get("driver", "callable-monitor" if group == "monitors" else None)
@@ -86,11 +88,22 @@ def load_rig(path: str | Path) -> RigConfig:
                     f"rig file {path}: [{group}.{name}] driver={driver!r} is not one of "
                     f"{', '.join(DRIVERS)}" + _hint(str(driver), DRIVERS)
                 )
+            if not DRIVERS[driver].shares and isinstance(table.get("address"), str):
+                here, same = f"[{group}.{name}]", canonical_address(table["address"])
+                if (first := seen.setdefault(same, here)) != here:
+                    raise ValueError(
+                        f"rig file {path}: {first} and {here} have one address, "
+                        f"{table['address']}; an instrument has one table only"
+                    )
     return RigConfig(path=path, kind=kind, rig=rig, **rest)
 
 
-def build(config: RigConfig) -> tuple[dict[str, Any], dict[str, Any], LabLimits]:
+def build(
+    config: RigConfig, *, addressed: bool = True
+) -> tuple[dict[str, Any], dict[str, Any], LabLimits]:
     """Make instruments, monitors and limits from the tables; constructors do no I/O.
+
+    With ``addressed=False`` a missing address is none that is complained about.
 
     Raises
     ------
@@ -107,8 +120,10 @@ def build(config: RigConfig) -> tuple[dict[str, Any], dict[str, Any], LabLimits]
         for name, table in tables.items():
             arguments = {"name": name} | table
             driver = DRIVERS[arguments.pop("driver", default)]
-            where = f"[{group}.{name}]"
-            made[-1][name] = call(config, where, driver.load(), arguments, relative=True)
+            where, factory = f"[{group}.{name}]", driver.load()
+            if not addressed and "address" in inspect.signature(factory).parameters:
+                arguments.setdefault("address", "loop:nowhere")
+            made[-1][name] = call(config, where, factory, arguments, relative=True)
     return made[0], made[1], limits
 
 

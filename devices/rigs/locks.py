@@ -12,6 +12,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from devices.errors import InUse
+from devices.rigs.addresses import canonical_address
 
 __all__ = ["RigLock"]
 
@@ -19,9 +20,10 @@ __all__ = ["RigLock"]
 class RigLock:
     """An exclusive lock on an address, which the system releases when its process ends.
 
-    The lock is on the instrument, not on the file that describes the rig: a copy of that file
-    drives the same instrument. It lies in the folder for temporary files, ``PNN_LOCK_DIR`` if
-    that is set, with the number of the process that holds it beside it.
+    The lock is on the instrument, not on the file that describes the rig, nor on the spelling of
+    its address: a copy of that file drives the same instrument. It lies in the folder for
+    temporary files, ``PNN_LOCK_DIR`` if that is set, with the number of the process that holds it
+    beside it.
 
     Parameters
     ----------
@@ -31,7 +33,7 @@ class RigLock:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        name = hashlib.sha256(address.encode()).hexdigest()[:16]
+        name = hashlib.sha256(canonical_address(address).encode()).hexdigest()[:16]
         self._file = _folder() / f"{name}.lock"
         self._owner = _folder() / f"{name}.pid"
         self._lock = FileLock(self._file, timeout=0, mode=0o666, is_singleton=False)

@@ -99,7 +99,7 @@ class WaveformRig(Rig):
     Raises
     ------
     ValueError
-        If a setting is out of its range.
+        If a setting is out of its range, or one input alone, fully on, is beyond the limits.
     """
 
     def __init__(
@@ -188,6 +188,7 @@ class WaveformRig(Rig):
             monitors,
             warm_up_s,
         )
+        self._keeps_limits(self._checked, "volts_per_input")
 
     def _dies_away(self, name: str, ring_down_s: float) -> None:
         """Check that no window holds what is left of a transient, or of the row before."""

@@ -29,7 +29,10 @@ def _root() -> None:
 
 @bench.command()
 def serve(
-    rig: Annotated[Path, typer.Argument(help="A rig file with a table [sim].")],
+    rig: Annotated[
+        Path | None,
+        typer.Argument(help="A rig file with a table [sim]; not needed with --faults."),
+    ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,6 +70,8 @@ def serve(
             lines = [f"{name.ljust(width)}  {text}" for name, text in rows.items()]
             print(json.dumps(rows) if as_json else "\n".join(lines))
             return
+        if rig is None:
+            raise ValueError("name a rig file with a table [sim], such as acoustic.toml")
         made = Bench.from_rig(rig, fault or ())
         ports = _ports(port or [], list(made.instruments))
         with made:
@@ -87,6 +92,13 @@ def serve(
             with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()
             print("\nthe virtual bench is closed", file=sys.stderr)
+            for each in made.faults.all:
+                print(f"fault {each} struck {_times(each.struck, each.seen)}", file=sys.stderr)
+
+
+def _times(struck: int, seen: int) -> str:
+    times = f"{struck} time" + "s" * (struck != 1)
+    return times if struck else f"{times}: {seen} events came that it could have struck"
 
 
 def _say(addresses: dict[str, str], written: Path | None) -> None:

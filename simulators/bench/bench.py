@@ -56,7 +56,7 @@ class Bench:
     ------
     ValueError
         If the rig has no simulator, one that does not fit its kind, an instrument without a
-        virtual counterpart, or a setting is unknown.
+        virtual counterpart, a setting is unknown, or a fault can never strike.
 
     Examples
     --------
@@ -92,13 +92,6 @@ class Bench:
             settings.setdefault("volts_per_input", rig["rig"]["volts_per_input"])
         self.lock = threading.RLock()
         self.faults = Faults(parse_fault(f) if isinstance(f, str) else f for f in faults)
-        known = {"", *tables}
-        for fault in self.faults.all:
-            if fault.instrument not in known:
-                raise ValueError(
-                    f"bench: fault for {fault.instrument!r}, which the rig has not; it has "
-                    f"{', '.join(tables)}"
-                )
         roles = {name: role_of(name, str(t.get("driver", ""))) for name, t in tables.items()}
         for name, role in roles.items():
             if role not in expected:
@@ -109,6 +102,7 @@ class Bench:
         self.physics = _physics(rig)
         shared = {"faults": self.faults, "lock": self.lock}
         self.instruments, self.wiring = build(self.physics, roles, settings, shared)
+        self.faults.belong_to({name: one.faults_of for name, one in self.instruments.items()})
         self._servers: dict[str, Server] = {}
 
     @classmethod

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from devices.checks import whole
 from simulators.bench.board_converters import Converters, Physics
 from simulators.bench.board_frames import frame, unframed
-from simulators.bench.faults import Faults
+from simulators.bench.faults import COMMON_KINDS, Faults
 from simulators.bench.link import Instrument, Link
 
 __all__ = ["Board", "Refusal"]
@@ -60,6 +60,7 @@ class Board(Instrument):
     """
 
     wire = "serial"
+    faults_of = (*COMMON_KINDS, "saturate", "drift")
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 __all__ = ["KINDS", "Fault", "Faults", "parse_fault"]
@@ -32,7 +32,8 @@ KINDS = {
     "identity": Kind("another instrument answers *IDN?", 0.0, math.inf),
     "error": Kind("an entry appears in the error queue", 0.0, 1),
 }
-LINK_KINDS = ("delay", "late", "stall", "short", "drop", "reset")
+#: Those that strike every instrument: on the link, in its name, and in what it refuses.
+COMMON_KINDS = ("delay", "late", "stall", "short", "drop", "reset", "identity", "error")
 
 
 @dataclass
@@ -89,6 +90,10 @@ class Fault:
         assert self.value is not None
         return self.value
 
+    def __str__(self) -> str:
+        where = f"{self.instrument}:" if self.instrument else ""
+        return f"{where}{self.kind}"
+
     def strikes(self, what: str) -> bool:
         """Count an event and say whether the fault strikes it."""
         assert self.times is not None
@@ -106,10 +111,44 @@ class Faults:
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self.all = list(faults)
+        self._kinds: dict[str, Sequence[str]] = {}
+
+    def belong_to(self, kinds: Mapping[str, Sequence[str]]) -> None:
+        """Take note which kinds can strike which instrument; from now on others are refused.
+
+        Raises
+        ------
+        ValueError
+            If a fault that is there already could never strike.
+        """
+        self._kinds = dict(kinds)
+        for fault in self.all:
+            self._check(fault)
+
+    def _check(self, fault: Fault) -> None:
+        if fault.instrument and fault.instrument not in self._kinds:
+            raise ValueError(
+                f"bench: fault for {fault.instrument!r}, which the rig has not; it has "
+                f"{', '.join(self._kinds)}"
+            )
+        concerned = {n: k for n, k in self._kinds.items() if fault.instrument in ("", n)}
+        if not any(fault.kind in kinds for kinds in concerned.values()):
+            raise ValueError(
+                f"bench: fault {fault.kind!r} cannot strike "
+                + " or ".join(f"{n}, which has {', '.join(k)}" for n, k in concerned.items())
+            )
 
     def add(self, fault: Fault | str) -> Fault:
-        """Let another fault come; a text is read by `parse_fault`."""
+        """Let another fault come; a text is read by `parse_fault`.
+
+        Raises
+        ------
+        ValueError
+            If it could never strike.
+        """
         made = parse_fault(fault) if isinstance(fault, str) else fault
+        if self._kinds:
+            self._check(made)
         self.all.append(made)
         return made
 

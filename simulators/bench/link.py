@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 
-from simulators.bench.faults import Faults
+from simulators.bench.faults import COMMON_KINDS, Faults
 
 __all__ = ["Instrument", "Link"]
 
@@ -135,6 +135,8 @@ class Instrument(ABC):
 
     #: "tcp" for instruments with a LAN port, "serial" for those on a serial line.
     wire = "tcp"
+    #: Kinds of faults that can strike it; a subclass adds those of what it measures.
+    faults_of: tuple[str, ...] = COMMON_KINDS
 
     def __init__(
         self, name: str, faults: Faults | None = None, lock: threading.RLock | None = None

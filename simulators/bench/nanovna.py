@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.checks import whole
-from simulators.bench.faults import Faults
+from simulators.bench.faults import COMMON_KINDS, Faults
 from simulators.bench.link import Instrument, Link
 from simulators.bench.wiring import Scattering
 
@@ -46,6 +46,7 @@ class NanoVna(Instrument):
     """
 
     wire = "serial"
+    faults_of = (*COMMON_KINDS, "nan", "drift")
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from simulators.bench.analyser_span import ENDS, Span
 from simulators.bench.analyser_traces import Traces, formatted, packed
-from simulators.bench.faults import Faults
+from simulators.bench.faults import COMMON_KINDS, Faults
 from simulators.bench.scpi import Numbers, ScpiInstrument
 from simulators.bench.values import Parameters, ScpiError, nr3, number, one, text, word
 from simulators.bench.wiring import Scattering, analyser_noise
@@ -44,6 +44,8 @@ class NetworkAnalyser(ScpiInstrument):
     idn, faults, lock
         See `ScpiInstrument`.
     """
+
+    faults_of = (*COMMON_KINDS, "nan", "drift")
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from simulators.bench.acquisition import CHANNELS, MEMORY, Acquisition
 from simulators.bench.converter import Capture, Converter
-from simulators.bench.faults import Faults
+from simulators.bench.faults import COMMON_KINDS, Faults
 from simulators.bench.scpi import Numbers
 from simulators.bench.syntax import block
 from simulators.bench.values import Parameters, ScpiError, nr3, number, one
@@ -39,6 +39,8 @@ class Oscilloscope(Acquisition):
     idn, faults, lock
         See `ScpiInstrument`.
     """
+
+    faults_of = (*COMMON_KINDS, "nan", "saturate", "drift")
 
     def __init__(
         self,

@@ -1,8 +1,19 @@
 /* A board of DACs and ADCs for the toolkit; speaks version 1 of docs/board-protocol.md.
  *
  * For Teensy 3.x and 4.x, Arduino Due, Zero and Uno class boards. Change the part between the two
- * lines of equals signs to your converters: as it is, it drives up to N_DAC pins by analogWrite()
- * (a true DAC where the pin has one, PWM with a low-pass filter elsewhere) and reads N_ADC pins.
+ * lines of equals signs to your converters: as it is, it drives N_DAC pins by analogWrite() and
+ * reads N_ADC pins by analogRead():
+ *
+ *   Due                            DAC0, DAC1: true DACs, 12 bits
+ *   Teensy 3.1 and 3.2             A14: a true DAC, 12 bits; 3: PWM
+ *   Teensy 3.5 and 3.6             A21, A22: true DACs, 12 bits
+ *   AVR (Uno, Nano, Mega ...)      3, 5: PWM, 8 bits; ADCs of 10 bits; 5 V
+ *   all others                     3, 5: PWM; 12 bits and 3.3 V, if that is what they have
+ *
+ * PWM needs a low-pass filter behind the pin. Pins and macros are those of the cores' sources
+ * (variant.h and boards.txt of arduino/ArduinoCore-sam, teensy3/pins_arduino.h of
+ * PaulStoffregen/cores), the Due's range of 1/6 to 5/6 of 3.3 V that of its manual. The tests
+ * compile each of these choices for a computer; none has been tried on a board.
  *
  * Safety: outputs rest after start, after OFF, and when the host falls silent for longer than the
  * watchdog's time. The watchdog cannot be switched off. Codes are checked before the first is driven.
@@ -16,13 +27,25 @@
 #define NAME "pnn-board arduino 1.0"
 #define N_DAC 2
 #define N_ADC 4
+#define REST_CODE 0 /* the code nearest to 0 V */
+#if defined(__AVR__)
+#define DAC_BITS 8
+#define ADC_BITS 10
+#define SUPPLY_VOLT 5.0f /* 3.3f on a board of 3.3 V */
+#else
 #define DAC_BITS 12
 #define ADC_BITS 12
+#define SUPPLY_VOLT 3.3f
+#endif
+#if defined(ARDUINO_SAM_DUE)
+#define DAC_MIN_VOLT (SUPPLY_VOLT / 6)
+#define DAC_MAX_VOLT (SUPPLY_VOLT * 5 / 6)
+#else
 #define DAC_MIN_VOLT 0.0f
-#define DAC_MAX_VOLT 3.3f
+#define DAC_MAX_VOLT SUPPLY_VOLT
+#endif
 #define ADC_MIN_VOLT 0.0f
-#define ADC_MAX_VOLT 3.3f
-#define REST_CODE 0 /* the code nearest to 0 V */
+#define ADC_MAX_VOLT SUPPLY_VOLT
 
 /* RAM: two buffers of MAX_PAYLOAD + 16 bytes. */
 #if defined(__AVR__)
@@ -33,10 +56,13 @@
 #define MAX_PAYLOAD 2048
 #endif
 
-#if defined(A14) && !defined(A21)
-static const uint8_t dacPins[N_DAC] = {A14, 3}; /* Teensy 3.2: A14 is a true DAC */
-#elif defined(DAC1)
-static const uint8_t dacPins[N_DAC] = {DAC0, DAC1}; /* Due */
+/* By the board: the names of pins are constants of C++, which #if does not know. */
+#if defined(ARDUINO_SAM_DUE)
+static const uint8_t dacPins[N_DAC] = {DAC0, DAC1};
+#elif defined(__MK20DX256__) /* Teensy 3.1, 3.2 */
+static const uint8_t dacPins[N_DAC] = {A14, 3};
+#elif defined(__MK64FX512__) || defined(__MK66FX1M0__) /* Teensy 3.5, 3.6 */
+static const uint8_t dacPins[N_DAC] = {A21, A22};
 #else
 static const uint8_t dacPins[N_DAC] = {3, 5}; /* PWM: add a low-pass filter */
 #endif
@@ -50,21 +76,9 @@ static void setupConverters() {
   for (uint8_t k = 0; k < N_DAC; k++) pinMode(dacPins[k], OUTPUT);
 }
 
-static void writeDac(uint8_t channel, uint16_t code) {
-#if defined(__AVR__)
-  analogWrite(dacPins[channel], code >> (DAC_BITS - 8)); /* 8-bit PWM */
-#else
-  analogWrite(dacPins[channel], code);
-#endif
-}
+static void writeDac(uint8_t channel, uint16_t code) { analogWrite(dacPins[channel], code); }
 
-static uint16_t readAdc(uint8_t channel) {
-#if defined(__AVR__)
-  return (uint16_t)analogRead(adcPins[channel]) << (ADC_BITS - 10); /* a 10-bit converter */
-#else
-  return analogRead(adcPins[channel]);
-#endif
-}
+static uint16_t readAdc(uint8_t channel) { return analogRead(adcPins[channel]); }
 
 /* 0.01 degree Celsius; -32768 where there is no sensor. */
 static int16_t readTemperature() { return -32768; }

@@ -18,7 +18,19 @@ from devices.transports import loop
 
 SOURCE = Path(__file__).parents[3] / "examples" / "firmware" / "board" / "board.ino"
 
-# An Arduino in a few lines: pins hold what was written, ADC k reads half of DAC k mod 2.
+# What the cores define for a board, and how its pins are called there: constants, no macros.
+BOARDS = {
+    "uno": "#define __AVR__",
+    "due": "#define ARDUINO_SAM_DUE\nstatic const uint8_t DAC0 = 66, DAC1 = 67;",
+    "teensy-3.2": "#define TEENSYDUINO\n#define __MK20DX256__\nstatic const uint8_t A14 = 40;",
+    "teensy-3.5": "#define TEENSYDUINO\n#define __MK64FX512__\n"
+    "static const uint8_t A14 = 33, A21 = 66, A22 = 67;",
+    "teensy-3.6": "#define TEENSYDUINO\n#define __MK66FX1M0__\n"
+    "static const uint8_t A14 = 33, A21 = 66, A22 = 67;",
+    "zero": "",
+}
+# An Arduino in a few lines: pins hold what was written. ADC k reads half of DAC k mod 2; of
+# ten bits, four times as much as far as that goes.
 SHIM = r"""
 #include <stddef.h>
 #include <stdint.h>
@@ -29,12 +41,15 @@ SHIM = r"""
 #include <unistd.h>
 #define OUTPUT 1
 enum { A0 = 100, A1, A2, A3 };
-static int pins[8];
-static void pinMode(int, int) {}
-static void analogWriteResolution(int) {}
-static void analogReadResolution(int) {}
+static int pins[100], used[2], n_used = 0;
+static void pinMode(int pin, int) { used[n_used++] = pin; }
+__attribute__((unused)) static void analogWriteResolution(int) {}
+__attribute__((unused)) static void analogReadResolution(int) {}
 static void analogWrite(int pin, int code) { pins[pin] = code; }
-static int analogRead(int pin) { return pins[(pin - A0) % 2 ? 5 : 3] / 2; }
+static int analogRead(int pin) {
+  int code = pins[used[(pin - A0) % 2]];
+  return TEN_BITS ? 4 * code + 3 : code / 2;
+}
 static uint32_t millis() {
   timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -62,6 +77,14 @@ struct {
 } Serial;
 """
 
+MAIN = """
+int main(int n, char **) {
+  setup();
+  if (n > 1) return printf("%d %d\\n", used[0], used[1]) < 0;
+  for (;;) loop();
+}
+"""
+
 
 class Program:
     """A program that reads frames from its input and writes frames to its output."""
@@ -80,22 +103,26 @@ class Program:
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
+    """Return what compiles the firmware as for a board; with an argument, it names its pins."""
     compiler = shutil.which("g++") or shutil.which("clang++")
     if compiler is None or sys.platform == "win32":
         pytest.skip("no C++ compiler")
     folder = tmp_path_factory.mktemp("firmware")
-    main = "int main() { setup(); for (;;) loop(); }\n"
-    (folder / "board.cpp").write_text(SHIM + SOURCE.read_text() + main)
-    subprocess.run(
-        [compiler, "-O1", "-Wall", "-Werror", "-o", folder / "board", folder / "board.cpp"],
-        check=True,
-    )
-    return folder / "board"
+
+    def make(kind):
+        program, source = folder / kind, folder / f"{kind}.cpp"
+        if not program.exists():
+            source.write_text(f"{SHIM}\n{BOARDS[kind]}\n{SOURCE.read_text()}\n{MAIN}")
+            flags = ["-Wall", "-Werror", f"-DTEN_BITS={int(kind == 'uno')}"]
+            subprocess.run([compiler, *flags, "-o", program, source], check=True)
+        return program
+
+    return make
 
 
 @pytest.fixture
-def board(compiled):
-    program = Program(compiled)
+def board(compiled, request):
+    program = Program(compiled(getattr(request, "param", "zero")))
     loop.register("firmware", program)
     made = Board("loop:firmware", watchdog_ms=200, timeout_s=1.0)
     made.program = program
@@ -107,6 +134,51 @@ def board(compiled):
         program.process.wait(5)
         program.process.stdout.close()
         loop.unregister("firmware")
+
+
+@pytest.mark.parametrize(
+    ("board", "bits", "dac_volts", "adc_volts"),
+    [
+        ("uno", (8, 10), (0.0, 5.0), 5.0),
+        ("due", (12, 12), (0.55, 2.75), 3.3),
+        ("teensy-3.2", (12, 12), (0.0, 3.3), 3.3),
+        ("teensy-3.5", (12, 12), (0.0, 3.3), 3.3),
+        ("teensy-3.6", (12, 12), (0.0, 3.3), 3.3),
+        ("zero", (12, 12), (0.0, 3.3), 3.3),
+    ],
+    indirect=["board"],
+)
+def test_each_board_says_what_its_converters_are(board, bits, dac_volts, adc_volts):
+    with board:
+        facts = board.facts
+        assert (facts.dac_bits, facts.adc_bits) == bits
+        assert (facts.dac_min_volt, facts.dac_max_volt) == pytest.approx(dac_volts)
+        assert (facts.adc_min_volt, facts.adc_max_volt) == pytest.approx((0.0, adc_volts))
+        volts, _ = board.measure(np.array([[100, 50]]))
+        assert volts[0, 0] > volts[0, 1] > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "pins"),
+    [
+        ("uno", "3 5"),
+        ("due", "66 67"),
+        ("teensy-3.2", "40 3"),
+        ("teensy-3.5", "66 67"),
+        ("teensy-3.6", "66 67"),
+        ("zero", "3 5"),
+    ],
+)
+def test_true_dacs_are_driven_where_a_board_has_them(compiled, kind, pins):
+    assert subprocess.check_output([compiled(kind), "pins"], text=True, timeout=10).strip() == pins
+
+
+@pytest.mark.parametrize("board", ["uno"], indirect=True)
+def test_a_converter_of_ten_bits_is_flagged_at_its_own_end(board):
+    with board:
+        volts, saturated = board.measure(np.array([[254, 254], [255, 254], [100, 100]]))
+    assert saturated.tolist() == [False, True, False]
+    assert volts[1, 0] == pytest.approx(5.0)
 
 
 def test_rows_are_driven_and_read_back(board):

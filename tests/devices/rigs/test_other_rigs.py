@@ -99,6 +99,31 @@ def test_what_the_board_cannot_do_is_an_error_at_open_and_it_is_switched_off():
         assert board.actions == ["off"]
 
 
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (
+            {"peak_v": 1.5},
+            r"-2 V breaks a limit: .*-2 V is beyond peak_v = 1.5 V.*low_v and high_v",
+        ),
+        ({"peak_v": 3.0, "amplifier_gain": 2.0}, r"-4 V is beyond peak_v = 3 V"),
+        ({"rms_v": 1.5}, r"2 V is beyond rms_v = 1.5 V"),
+        ({"sum_v": 1.5}, r"2 V is beyond sum_v = 1.5 V"),
+    ],
+)
+def test_a_range_beyond_a_limit_is_an_error_when_the_rig_is_made(limits, message):
+    with pytest.raises(ValueError, match=message):
+        board_rig(limits=LabLimits(**limits))
+
+
+def test_what_only_all_inputs_together_break_is_warned_of(caplog):
+    board_rig(limits=LabLimits(peak_v=2.0, sum_v=4.0))
+    assert not caplog.records
+    board_rig(limits=LabLimits(sum_v=3.0))
+    assert "rows with all inputs at 2 V will be refused" in caplog.text
+    assert "4 V is beyond sum_v = 3 V" in caplog.text
+
+
 def test_outputs_are_ramped_down_before_they_are_switched_off():
     board = FakeBoard(settle_us=1000)
     with board_rig(board, limits=LabLimits(slew_v_per_s=100.0)) as device:
@@ -126,9 +151,13 @@ def test_outputs_are_ramped_down_before_they_are_switched_off():
 def test_no_voltage_beyond_a_limit_reaches_the_board(seed, peak, total, gain, mode, averages):
     board, random = FakeBoard(), np.random.default_rng(seed)
     limits = LabLimits(peak_v=peak, sum_v=total, amplifier_gain=gain, mode=mode)
-    with board_rig(board, limits=limits) as device:
+    # A range that one input alone breaks a limit with is no rig, but where it is clipped.
+    high = 2.0
+    for limit in (peak if mode == "error" else None, total):
+        high = high if limit is None else min(high, limit / gain)
+    with board_rig(board, limits=limits, low_v=-high, high_v=high) as device:
         for scale in (0.2, 1.0, 2.0):
-            drives = scale * random.uniform(-1, 1, (3, 2))
+            drives = scale * random.uniform(-1, 1, (3, 2)) * high / 2
             try:
                 device.measure(drives, averages=averages)
             except LimitError:

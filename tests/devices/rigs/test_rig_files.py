@@ -206,6 +206,115 @@ def test_an_instrument_serves_one_process_at_a_time(folder):
         pass
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("TCPIP::10.0.0.1::5025::SOCKET", "TCPIP0::10.0.0.1::5025::SOCKET"),
+        ("TCPIP::scope::5025::SOCKET", "tcpip::Scope::5025::socket"),
+        ("TCPIP::scope::5025::SOCKET", "socket://scope:5025?logging=debug"),
+        ("TCPIP::scope::INSTR", "TCPIP0::scope::inst0::INSTR"),
+        ("USB::0x0957::0x2807::MY1::INSTR", "USB0::0x0957::0x2807::MY1::0::INSTR"),
+        ("GPIB::4", "GPIB0::4::INSTR"),
+        ("serial:///dev/ttyACM0", "serial:///dev/ttyACM0?baud=9600"),
+        ("serial:///dev/ttyACM0", "ASRL/dev/ttyACM0::INSTR"),
+        ("serial://COM3", "serial://com3?baud=9600"),
+    ],
+)
+def test_another_spelling_of_an_address_is_the_same_instrument(folder, one, other):
+    with RigLock(one), pytest.raises(DeviceError, match="in use"), RigLock(other):
+        pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="serial ports are no files")
+def test_a_link_to_a_serial_port_is_that_port(folder):
+    (folder / "ttyACM0").touch()
+    (folder / "by-id").symlink_to(folder / "ttyACM0")
+    with (
+        RigLock(f"serial://{folder}/ttyACM0"),
+        pytest.raises(DeviceError, match="in use"),
+        RigLock(f"serial://{folder}/by-id"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("TCPIP::scope::5025::SOCKET", "TCPIP::scope::5026::SOCKET"),
+        ("TCPIP0::scope::INSTR", "TCPIP1::scope::INSTR"),
+        ("GPIB::4::INSTR", "GPIB::14::INSTR"),
+        ("serial:///dev/ttyACM0", "serial:///dev/ttyacm0"),
+        ("ASRL1::INSTR", "ASRL2::INSTR"),
+    ],
+)
+def test_other_addresses_are_other_instruments(folder, one, other):
+    with RigLock(one), RigLock(other):
+        pass
+
+
+BOARD = """
+[rig]
+kind = "board"
+n_inputs = 2
+n_outputs = 2
+high_v = 3.3
+
+[instruments.board]
+driver = "board"
+address = "serial:///dev/ttyACM0"
+
+[limits]
+peak_v = 1.0
+
+[sim]
+device = "function?function=numpy:tanh&n_inputs=2&n_outputs=2"
+
+[replay]
+path = "recording.h5"
+"""
+
+
+def test_two_instruments_with_one_address_are_named_when_the_file_is_read(folder):
+    path = folder / "rig.toml"
+    second = '[instruments.other]\ndriver = "board"\naddress = "serial:///dev/ttyACM0?baud=9600"\n'
+    path.write_text(BOARD + second)
+    with pytest.raises(
+        ValueError, match=r"\[instruments.board\] and \[instruments.other\] have one"
+    ):
+        load_rig(path)
+    # Other packages connect by themselves, once for each value.
+    monitor = '[monitors.{}]\ndriver = "qcodes-monitor"\ninstrument = "a:B"\naddress = "GPIB::4"\n'
+    path.write_text(BOARD + monitor.format("one") + monitor.format("two"))
+    assert list(load_rig(path).monitors) == ["one", "two"]
+
+
+@pytest.mark.parametrize("mode", ["real", "sim", "replay"])
+def test_a_limit_below_the_rigs_own_range_is_an_error_in_all_modes(folder, mode):
+    path = folder / "rig.toml"
+    path.write_text(BOARD)
+    with pytest.raises(
+        ValueError, match=r"\[rig\].*3.3 V is beyond peak_v = 1 V.*low_v and high_v"
+    ):
+        build_rig(path, mode)
+
+
+def test_a_simulation_needs_no_addresses(folder):
+    path = folder / "rig.toml"
+    path.write_text(BOARD.replace('address = "serial:///dev/ttyACM0"', "").replace("3.3", "1.0"))
+    assert build_rig(path, "sim").spec.name == "tanh"
+    with pytest.raises(ValueError, match="address"):
+        build_rig(path)
+
+
+def test_a_monitor_that_fails_is_a_device_error_and_outputs_go_off(folder):
+    (folder / "lab.py").write_text(LAB.replace("return 293.5", 'raise OSError("no thermometer")'))
+    with open_rig(folder / "rig.toml") as device:
+        with pytest.raises(DeviceError, match=r"monitor 'room'.*no thermometer") as caught:
+            device.measure(np.zeros((1, 4)))
+        assert isinstance(caught.value.__cause__, OSError)
+        assert device._is_off
+
+
 def test_two_rigs_in_one_process_cannot_share_an_instrument(folder):
     with RigLock("a"), pytest.raises(DeviceError, match="in use"), RigLock("a"):
         pass

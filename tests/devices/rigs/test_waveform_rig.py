@@ -153,11 +153,20 @@ def test_clipping_of_the_drive_is_a_mode_and_is_flagged():
 
 def test_a_row_beyond_a_limit_is_named_and_nothing_of_the_batch_is_played():
     wire = Wire()
-    with rig(wire, limits=LabLimits(peak_v=0.6, amplifier_gain=2.0)) as device:
-        with pytest.raises(LimitError, match=r"channel 0, sample \d+: .* V is beyond peak_v = 0.6"):
-            device.measure([[0.1, 0, 0, 0], [1, 0, 0, 0]])
+    with rig(wire, limits=LabLimits(peak_v=1.2, amplifier_gain=2.0)) as device:
+        with pytest.raises(LimitError, match=r"channel 0, sample \d+: .* V is beyond peak_v = 1.2"):
+            device.measure([[0.1, 0, 0, 0], [1, 1, 1, 1]])
         assert wire.played == []
         assert device.ledger.total == 0
+
+
+@pytest.mark.parametrize("kind", ["tones", "bins", "waveform"])
+def test_a_limit_below_one_full_input_is_an_error_when_the_rig_is_made(kind, caplog):
+    options = {"input": kind, "output": "waveform"}
+    with pytest.raises(ValueError, match=r"1 V is beyond peak_v = 0.9 V.*volts_per_input"):
+        rig(Wire(), limits=LabLimits(peak_v=0.9, amplifier_gain=2.0), **options)
+    rig(Wire(), limits=LabLimits(peak_v=1.0, amplifier_gain=2.0), **options)
+    assert ("all inputs at 1 will be refused" in caplog.text) == (kind == "tones")
 
 
 def test_a_range_that_is_too_small_for_a_row_is_an_error_not_a_clipped_row():
@@ -230,6 +239,7 @@ def test_bad_settings_are_named():
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**16),
+    volts=st.sampled_from([0.02, 0.1, 0.5]),
     peak=st.floats(0.05, 2.0),
     rms=st.none() | st.floats(0.05, 1.0),
     slew=st.none() | st.floats(100.0, 1e4),
@@ -243,23 +253,27 @@ def test_bad_settings_are_named():
     failures=st.integers(0, 3),
 )
 def test_no_waveform_beyond_a_limit_is_ever_played(
-    seed, peak, rms, slew, dc, gain, mode, kind, rows, ramp, averages, failures
+    seed, volts, peak, rms, slew, dc, gain, mode, kind, rows, ramp, averages, failures
 ):
     random, wire = np.random.default_rng(seed), Wire()
     wire.fail = [ReplyTimeout("no trigger") if random.random() < 0.5 else None] * failures
     limits = LabLimits(
         peak_v=peak, rms_v=rms, slew_v_per_s=slew, dc_v=dc, amplifier_gain=gain, mode=mode
     )
-    device = rig(
-        wire,
-        input=kind,
-        output="waveform",
-        n_outputs=4,
-        limits=limits,
-        rows_per_shot=rows,
-        ramp_samples=ramp,
-        full_scale_v=1.5,
-    )
+    try:
+        device = rig(
+            wire,
+            input=kind,
+            output="waveform",
+            n_outputs=4,
+            limits=limits,
+            rows_per_shot=rows,
+            ramp_samples=ramp,
+            volts_per_input=volts,
+            full_scale_v=1.5,
+        )
+    except ValueError:  # one input alone is beyond a limit
+        return
     with Averaged(device, averages) as averaged:
         for _ in range(3):
             drives = random.random((4, 4)) * random.choice([0.1, 1.0])

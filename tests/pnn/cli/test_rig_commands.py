@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from pnn.rig_check import check_rig, check_text
+
 pytest.importorskip("pyvisa_py")
 pytest.importorskip("cobs")
 
@@ -131,6 +133,57 @@ def test_check_measures_how_many_frames_are_old(tmp_path, locks):
     )
 
 
+def test_check_says_which_identity_is_not_checked(serve, locks):
+    text = (EXAMPLES / "metasurface.toml").read_text()
+    served, _ = serve(text, "--fault", "surface:identity,after=1")
+    named = check_rig(served, rows=0)
+    assert named["ok"]
+    assert "not checked" not in check_text(named)
+    assert not check_rig(served, rows=0)["ok"]
+    served.write_text(re.sub("idn = .*", "", served.read_text()))
+    told = check_text(check_rig(served, rows=0))
+    assert "surface: Elsewhere" in told
+    assert "note: identity not checked: set idn" in told
+
+
+def test_check_refuses_a_range_beyond_the_limits_before_it_connects(tmp_path):
+    rig = tmp_path / "rig.toml"
+    rig.write_text(BOARD.replace("peak_v = 3.3", "peak_v = 1.0"))
+    with pytest.raises(ValueError, match=r"3.3 V is beyond peak_v = 1 V.*high_v"):
+        check_rig(rig)
+    done = run("train", "digits-acoustic", "--rig", rig, "--mode", "sim", "--dry-run", cwd=tmp_path)
+    assert done.returncode == 2, done.stdout
+    assert "3.3 V is beyond peak_v = 1 V" in done.stderr
+
+
+def test_check_names_a_monitor_that_fails(serve, locks, tmp_path):
+    (tmp_path / "lab.py").write_text("def kelvin():\n    raise OSError('no thermometer')\n")
+    served, _ = serve(SMALL + '[monitors.room]\nfunction = "lab.py:kelvin"\n')
+    message = "monitor 'room' cannot be read: OSError: no thermometer"
+    assert message in check_rig(served)["rig"]["error"]
+    done = run("train", "digits-acoustic", "--rig", served, "--no-controls", cwd=tmp_path)
+    assert done.returncode == 3, done.stdout
+    assert message in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_serve_says_at_its_end_how_often_faults_struck(tmp_path):
+    rig = tmp_path / "rig.toml"
+    rig.write_text(SMALL)
+    faults = ("--fault", "generator:error,after=1", "--fault", "oscilloscope:nan")
+    with subprocess.Popen(
+        [*PNN, "bench", "serve", str(rig), "--json", *faults],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as shell:  # fmt: skip
+        addresses = json.loads(shell.stdout.readline())["addresses"]
+        asked(addresses["generator"], "*CLS;:OUTP1?")
+        asked(addresses["generator"], "OUTP1?")
+        shell.send_signal(signal.SIGINT)
+        said = shell.communicate(timeout=20)[1]
+    assert "fault generator:error struck 1 time\n" in said
+    assert "fault oscilloscope:nan struck 0 times: 0 events came" in said
+
+
 def test_check_names_what_is_wrong_and_what_to_try(serve, locks):
     served, _ = serve(SMALL, "--fault", "generator:identity")
     other = served.with_name("other.toml")
@@ -232,9 +285,11 @@ def test_rig_and_device_exclude_each_other(tmp_path):
 def test_serve_lists_faults_and_refuses_bad_ones(tmp_path):
     rig = tmp_path / "rig.toml"
     rig.write_text(SMALL)
-    done = run("bench", "serve", rig, "--faults")
+    done = run("bench", "serve", "--faults")
+    assert done.returncode == 0, done.stderr
     assert "late" in done.stdout
     for options, message in (
+        (["--fault", "generator:nan"], "cannot strike generator"),
         (["--fault", "explode"], "explode"),
         (["--host", "0.0.0.0"], "token"),
         (["--port", "nobody=1"], "nobody"),

@@ -172,6 +172,22 @@ def test_a_bad_fault_is_refused(text):
         parse_fault(text)
 
 
+@pytest.mark.parametrize("fault", ["vna:saturate", "ms:nan", "saturate", "nobody:drop"])
+def test_a_fault_that_can_never_strike_is_refused(fault):
+    rig = {
+        "rig": {"kind": "metasurface"},
+        "instruments": {"vna": {"driver": "pna"}, "ms": {"driver": "metasurface"}},
+        "sim": {"device": "sim:metasurface?n_inputs=8&walls=80&n_outputs=8"},
+    }
+    message = "vna, ms" if "nobody" in fault else "error"
+    with pytest.raises(ValueError, match=message):
+        Bench(rig, [fault])
+    bench = Bench(rig, ["nan"])
+    with pytest.raises(ValueError, match=message):
+        bench.faults.add(fault)
+    assert len(bench.faults.all) == 1
+
+
 def test_faults_count_events_of_their_instrument_and_query_only():
     faults = Faults([parse_fault("scope:drop,after=1,times=2,match=data")])
     assert faults.due("drop", "awg", ":WAV:DATA?") is None

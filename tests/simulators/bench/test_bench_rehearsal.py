@@ -67,6 +67,7 @@ kind = "metasurface"
 
 [instruments.surface]
 driver = "metasurface"
+idn = "pnn-metasurface"
 n_elements = 16
 timeout_s = 0.15
 resync_s = 0.4
@@ -184,9 +185,13 @@ def test_every_link_gives_the_same_rows_and_leaves_outputs_off(rehearse, kind, l
 def test_each_fault_ends_in_recovery_or_one_named_error(rehearse, kind, link, target, fault):
     rows, expected = truth(kind, rehearse)
     bench, served = rehearse(kind, link)
+    instrument = list(bench.instruments)[target]
+    if fault not in bench.instruments[instrument].faults_of:
+        with pytest.raises(ValueError, match=f"{fault}.* cannot strike {instrument}"):
+            bench.faults.add(f"{instrument}:{fault}")
+        return
     with open_rig(served) as device:
         device.measure(rows[:1])
-        instrument = list(bench.instruments)[target]
         size = "=0.3" if fault == "late" else ""
         skipped = 0 if fault in (*PHYSICAL, "nan", "identity", "error") else 2
         where = MEASURES[kind] if fault == "error" and target else ""
@@ -211,15 +216,24 @@ def test_each_fault_ends_in_recovery_or_one_named_error(rehearse, kind, link, ta
     assert not any(bench.outputs_on().values())
 
 
+@pytest.mark.parametrize(
+    ("name", "instrument"),
+    [
+        ("acoustic", "generator"), ("acoustic", "oscilloscope"), ("board", "board"),
+        ("metasurface", "surface"), ("metasurface", "analyser"),
+    ],
+)  # fmt: skip
+def test_another_instrument_is_refused_by_each_example(name, instrument, tmp_path):
+    source, served = EXAMPLES / f"{name}.toml", tmp_path / "served.toml"
+    with Bench.from_rig(source, [f"{instrument}:identity"]) as bench:
+        with_addresses(source, served, bench.serve())
+        with pytest.raises(DeviceError, match=r"(?i)elsewhere.*expected one matching"):
+            open_rig(served)
+
+
 @pytest.mark.parametrize(("kind", "link"), PAIRS)
 def test_another_instrument_at_the_address_is_refused(rehearse, kind, link):
     _, served = rehearse(kind, link, "identity")
-    if kind in ("board", "metasurface"):
-        served.write_text(
-            served.read_text()
-            .replace('driver = "board"', 'driver = "board"\nidn = "pnn-board"')
-            .replace('driver = "metasurface"', 'driver = "metasurface"\nidn = "pnn-metasurface"')
-        )
     with pytest.raises(DeviceError, match=r"(?i)elsewhere|identity|tinySA"):
         open_rig(served)
 
@@ -228,9 +242,6 @@ def test_another_instrument_at_the_address_is_refused(rehearse, kind, link):
 def test_another_instrument_after_a_reconnection_is_refused(rehearse, kind):
     rows, expected = truth(kind, rehearse)
     bench, served = rehearse(kind, "tcp")
-    if kind == "board":
-        named = served.read_text().replace("driver =", 'idn = "pnn-board"\ndriver =')
-        served.write_text(named)
     with open_rig(served) as device:
         bench.faults.add(f"{list(bench.instruments)[-1]}:drop,after=1")
         bench.faults.add(f"{list(bench.instruments)[-1]}:identity")
@@ -270,7 +281,7 @@ def test_what_reaches_the_load_is_what_the_rig_says(rehearse):
     data=st.data(),
 )
 def test_no_drive_beyond_a_limit_reaches_the_load(rehearse, scale, averages, fault, data):
-    limit = data.draw(st.sampled_from([0.02, 0.08, 0.2]))
+    limit = data.draw(st.sampled_from([0.06, 0.08, 0.2]))
     bench, served = rehearse("waveform", "loop")
     served.write_text(served.read_text().replace("peak_v = 5.0", f"peak_v = {limit}"))
     with open_rig(served) as device:
@@ -310,6 +321,8 @@ def test_no_voltage_or_step_beyond_a_limit_leaves_the_board(
     limits = f'[limits]\npeak_v = {peak}\nmode = "{mode}"\n'
     limits += "" if slew is None else f"slew_v_per_s = {slew}\n"
     text = served.read_text().replace("driver", "settle_us = 5000\ndriver")
+    if mode == "error":  # a range beyond the limit is no rig
+        text = text.replace("high_v = 3.3", f"high_v = {peak}")
     served.write_text(text.replace("[sim]", limits + "[sim]"))
     board, driven = bench.instruments["board"], []
     take_note = board.converters.drive
