@@ -17,7 +17,8 @@ __all__ = ["EXIT_CODES", "reported"]
 EXIT_CODES = {
     0: "done",
     1: "a bug: a traceback is shown, please report it",
-    2: "wrong usage, configuration or data, and nothing was driven; or training diverged",
+    2: "wrong usage, configuration or data, and nothing was driven; a row beyond a limit of the "
+    "laboratory, which was not driven; or training diverged",
     3: "the device failed; what was measured is in the run file",
     4: "a file could not be read or written",
     130: "interrupted with Ctrl-C; outputs are off, the run file is closed",
