@@ -7,7 +7,6 @@ device.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from devices.checks import did_you_mean
 from devices.device import Device
 
 __all__ = ["available_devices", "build_device", "open_device", "register_device", "summary_of"]
@@ -146,8 +146,7 @@ def factory_of(name: str) -> Factory:
         return _registered[name]
     entries: tuple[EntryPoint, ...] = tuple(entry_points(group=GROUP, name=name))
     if not entries:
-        near = difflib.get_close_matches(name, available_devices(), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, available_devices())
         raise ValueError(f"there is no device {name!r}.{hint} Known: {_known()}")
     factory: Factory = entries[0].load()
     return factory

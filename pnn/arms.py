@@ -20,12 +20,12 @@ from pnn.controls import LAGS, fit_linear, lagged, stand_in
 from pnn.data import Dataset, led_in, split, split_rows
 from pnn.drift_report import told_reaction
 from pnn.energy import EnergyMeter
-from pnn.layer import PhysicalNetwork
+from pnn.layer import PhysicalLayer, PhysicalNetwork
 from pnn.result import Arm, SeedResult
 from pnn.seed_record import SeedRecord
 from pnn.training import Watch
 
-__all__ = ["Progress", "is_recorded", "run_seed"]
+__all__ = ["Progress", "is_recorded", "run_control", "run_seed"]
 
 Array = NDArray[Any]
 
@@ -106,18 +106,43 @@ def _run_controls(
     record.restore_layers(layers)
     for name in names:
         began, watch = time.perf_counter(), _ArmWatch(progress, seed, name)
-        estimator = _estimator(config, dataset, seed)
-        if name == "linear":
-            arm = _run_linear(estimator, dataset, train, test, seed, watch)
-        else:
-            stand_ins = [stand_in(name, layer, seed + i) for i, layer in enumerate(layers)]
-            estimator.set_params(device=stand_ins if len(stand_ins) > 1 else stand_ins[0])
-            estimator.set_params(drift=None)  # a stand-in does not drift
-            estimator.set_params(train=_parts(estimator, _network(estimator, dataset, seed)))
-            rule = estimator.make_rule().on_stand_ins()
-            estimator.set_params(rule=rule, rule_options=None)
-            arm = _run_arm(estimator, dataset, train, test, watch, energy=config.run.energy)
+        estimator, energy = _estimator(config, dataset, seed), config.run.energy
+        arm = run_control(name, estimator, layers, dataset, train, test, seed, watch, energy=energy)
         record.finish_arm(name, arm, time.perf_counter() - began)
+
+
+def run_control(
+    name: str,
+    estimator: Estimator,
+    layers: Sequence[PhysicalLayer],
+    dataset: Dataset,
+    train: Array,
+    test: Array,
+    seed: int,
+    watch: Watch,
+    *,
+    energy: bool = False,
+) -> Arm:
+    """Train and test an untrained estimator with what takes the place of the layers' devices.
+
+    Parameters
+    ----------
+    name : str
+        One of `pnn.controls.CONTROLS`.
+    layers : sequence of PhysicalLayer
+        As they are once the device's arm is trained: some controls are made of its answers.
+    train, test : ndarray of int
+        Rows of the data set.
+    """
+    if name == "linear":
+        return _run_linear(estimator, dataset, train, test, seed, watch)
+    stand_ins = [stand_in(name, layer, seed + i) for i, layer in enumerate(layers)]
+    estimator.set_params(device=stand_ins if len(stand_ins) > 1 else stand_ins[0])
+    estimator.set_params(drift=None)  # a stand-in does not drift
+    estimator.set_params(train=_parts(estimator, _network(estimator, dataset, seed)))
+    rule = estimator.make_rule().on_stand_ins()
+    estimator.set_params(rule=rule, rule_options=None)
+    return _run_arm(estimator, dataset, train, test, watch, energy=energy)
 
 
 def _estimator(config: Config, dataset: Dataset, seed: int) -> Estimator:

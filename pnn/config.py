@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from devices.checks import did_you_mean
+
 __all__ = [
     "Config",
     "ConfigError",
@@ -255,8 +257,7 @@ def load_config(source: str | Path) -> Config:
     known = presets()
     path = known.get(str(source), Path(source))
     if path.suffix != ".toml" or not path.is_file():
-        near = difflib.get_close_matches(str(source), known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(str(source), known)
         raise ConfigError(
             f"{str(source)!r} is neither a preset ({', '.join(known)}) nor a TOML file.{hint}"
         )

@@ -89,7 +89,7 @@ def _planned(config: Config, dataset: Dataset) -> tuple[Plan, list[Device]]:
         drift = DriftSettings.of(estimator.drift)
         if drift is not None:
             drift.check(rule, network, settings)
-        network.layers[0].fit_encoder(dataset.X[train], n_classes if rule.hypotheses else 0)
+        rule.fit_encoders(network, dataset.X[train], n_classes)
     groups = None if dataset.groups is None else dataset.groups[train]
     held_out = estimator.validation_rows(dataset.y[train], groups, seed)[1]
     rows = {
@@ -104,6 +104,9 @@ def _planned(config: Config, dataset: Dataset) -> tuple[Plan, list[Device]]:
         n_validation=rows["validation"],
         n_test=len(led_in(dataset, test)),
         n_classes=n_classes,
+    )
+    each = rule.estimate_multiply_adds(
+        network, settings, n_train=rows["train"], n_classes=n_classes
     )
     notes = list(dict.fromkeys(str(w.message) for w in caught))
     if drift is not None:
@@ -135,6 +138,7 @@ def _planned(config: Config, dataset: Dataset) -> tuple[Plan, list[Device]]:
         ],
         notes=notes,
         joules=joules,
+        multiply_adds=None if each is None else each * config.run.seeds,
     )
     return intended, network.devices
 

@@ -36,6 +36,8 @@ class Plan:
         Warnings.
     joules : float or None
         Of the devices, for all seeds, where they state their power.
+    multiply_adds : int or None
+        Digital ones of training, for all seeds, controls apart; None where the rule does not say.
     """
 
     rule: str
@@ -47,6 +49,7 @@ class Plan:
     encoders: list[str]
     notes: list[str]
     joules: float | None = None
+    multiply_adds: int | None = None
 
 
 @dataclass(frozen=True)

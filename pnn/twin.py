@@ -13,7 +13,7 @@ from devices.checks import number, one_of, table, whole
 from devices.recorded_rows import digest, spec_of_rows
 from pnn.training import limit_threads
 from pnn.twin_choice import choose_law
-from pnn.twin_laws import fit_law
+from pnn.twin_laws import EPOCHS, HIDDEN, fit_law
 from pnn.twin_report import TwinFit, TwinReport
 from simulators.twins import LAWS, Law, Range, Twin, TwinModel
 
@@ -34,8 +34,8 @@ def fit_twin(
     holdout: float = 0.2,
     start: TwinFit | None = None,
     outside: Literal["warn", "refuse", "allow"] = "warn",
-    hidden: int = 64,
-    epochs: int = 100,
+    hidden: int = HIDDEN,
+    epochs: int = EPOCHS,
 ) -> TwinFit:
     """Fit a stand-in for a device to rows that went through it.
 

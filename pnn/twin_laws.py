@@ -10,12 +10,15 @@ from calibration import features
 from calibration.magnitude_law import could_be_magnitudes, magnitude_map, magnitude_terms
 from simulators.twins import LAWS, Affine, Law, Magnitude, Network, Quadratic
 
-__all__ = ["UnfitError", "check_law", "expected_cost", "fit_law"]
+__all__ = ["EPOCHS", "HIDDEN", "UnfitError", "check_law", "expected_cost", "fit_law"]
 
 Array = NDArray[np.float64]
 
 #: A law and the multiply-adds that were spent on it.
 Fit = tuple[Law, int]
+
+HIDDEN = 64  # units of a network
+EPOCHS = 100  # its passes over the rows
 
 _RATE = 1e-2  # of Adam, at its highest
 _BATCHES = (32, 128)  # rows of a step: fewer where there are few, so that there are enough steps
@@ -32,8 +35,8 @@ def fit_law(
     *,
     start: Law | None = None,
     seed: int = 0,
-    hidden: int = 64,
-    epochs: int = 100,
+    hidden: int = HIDDEN,
+    epochs: int = EPOCHS,
 ) -> Fit:
     """Fit a law to drives, (rows, n_inputs), and real channels, (rows, n_channels).
 

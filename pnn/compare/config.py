@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from pnn.config import (
     Config,
     ConfigError,
+    Controls,
     DataTable,
     NetworkTable,
     Table,
@@ -50,6 +51,11 @@ class CompareRun(Table):
         False,
         description="Whether the test rows are measured at every look, too, as probes: learning "
         "curves, for classification.",
+    )
+    controls: tuple[Controls, ...] = Field(
+        (),
+        description="Controls to train and test beside every training, on its rows; none unless "
+        "asked for.",
     )
     out: str | None = Field(None, description="File to write; default: runs/NAME-TIME.h5.")
     joules_per_multiply_add: float | None = Field(

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.hdf5 import read_attributes, valid_rows
+from devices.hdf5 import valid_rows
 from pnn.compare.config import CompareConfig
+from pnn.compare.run import opened
 from pnn.config import validated
 
 __all__ = ["Curve", "draw_curve", "read_curves"]
@@ -47,8 +47,8 @@ class Curve:
 
 def read_curves(path: str | Path) -> list[Curve]:
     """Read the learning curves of a comparison with ``curves = true``; none of another."""
-    with h5py.File(path, "r") as file:
-        config = validated(CompareConfig, read_attributes(file)["config"], str(path))
+    with opened(path) as (file, attributes):
+        config = validated(CompareConfig, attributes["config"], str(path))
         results = file["results"]
         if "curve" not in results:
             return []

@@ -11,11 +11,15 @@ from pnn.compare.config import CompareConfig
 from pnn.config import Config, ConfigError
 from pnn.data import Dataset, led_in, split
 from pnn.experiment import FEW_TEST_ROWS
+from pnn.training import Training, limit_threads
 
 __all__ = ["Cell", "ComparePlan", "plan_comparison", "with_enough_seeds"]
 
 #: Fewer training rows than this many per class (or in all) are no training.
 FEWEST = 5
+
+#: Fewer epochs than this many, or than are asked for, are none either.
+FEWEST_EPOCHS = 5
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,14 @@ class ComparePlan:
         From the devices' power; None where one states none.
     parallel : bool
         Whether the devices are simulators, of which every process may have its own.
+    device_queries : tuple of int
+        Of each device in the configuration, tests included, at the most.
+    multiply_adds : int or None
+        Digital ones of all trainings, at the most; None where a rule does not say.
+    digital_joules : float or None
+        Of these, where the configuration has their price.
+    control_trainings : int
+        Trainings with a control in the device's place, which are in none of the numbers above.
     """
 
     cells: tuple[Cell, ...]
@@ -69,6 +81,10 @@ class ComparePlan:
     device_seconds: float | None
     joules: float | None
     parallel: bool
+    device_queries: tuple[int, ...]
+    multiply_adds: int | None
+    digital_joules: float | None
+    control_trainings: int
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for a record."""
@@ -89,6 +105,7 @@ def with_enough_seeds(config: CompareConfig, dataset: Dataset) -> CompareConfig:
     return config.model_copy(update={"run": config.run.model_copy(update={"seeds": 10})})
 
 
+@limit_threads(1)  # beside another busy process, more are many times slower
 def plan_comparison(config: CompareConfig, dataset: Dataset) -> ComparePlan:
     """Check every pair of rule and device without driving, and fit it to the budgets.
 
@@ -104,8 +121,9 @@ def plan_comparison(config: CompareConfig, dataset: Dataset) -> ComparePlan:
         raise ValueError(f"{config.name}: curves are of accuracies, and {dataset.name} has none")
     cells: list[Cell] = []
     refused: dict[tuple[int, int, int], str] = {}
-    queries, seconds, joules, parallel = 0, 0.0, 0.0, True
-    known = [True, True]  # seconds, joules
+    queries, multiply_adds = [0] * len(config.devices), 0
+    seconds, joules, parallel = 0.0, 0.0, True
+    known = [True, True, True]  # seconds, joules, multiply-adds
     seeds = range(config.run.seed, config.run.seed + config.run.seeds)
     for r in range(len(config.rules)):
         for d in range(len(config.devices)):
@@ -123,9 +141,12 @@ def plan_comparison(config: CompareConfig, dataset: Dataset) -> ComparePlan:
                     refused[r, d, b] = str(error)
                 else:
                     found += [Cell(r, d, b, seed, *fitted) for seed in seeds]
+                    spent_on_one = pair.multiply_adds(*fitted[:3])
+                    multiply_adds += len(seeds) * (spent_on_one or 0)
+                    known[2] &= spent_on_one is not None
             cells += found
             spent = sum(cell.queries + pair.n_test_queries for cell in found)
-            queries += spent
+            queries[d] += spent
             specs = [device.spec for device in pair.network.devices]
             pace = max(spec.seconds_per_query for spec in specs)
             watts = [spec.watts for spec in specs]
@@ -139,13 +160,18 @@ def plan_comparison(config: CompareConfig, dataset: Dataset) -> ComparePlan:
         raise ValueError(f"{config.name}: no rule can be trained on any device:\n{reasons}")
     # Seed by seed: a comparison that is stopped early has all rules for the first seeds.
     cells.sort(key=lambda cell: (cell.seed, cell.budget, cell.device, cell.rule))
+    price = config.run.joules_per_multiply_add
     return ComparePlan(
         tuple(cells),
         refused,
-        queries,
+        sum(queries),
         seconds if known[0] else None,
         joules if known[1] else None,
         parallel,
+        tuple(queries),
+        multiply_adds if known[2] else None,
+        None if price is None or not known[2] else price * multiply_adds,
+        len(cells) * len(config.run.controls),
     )
 
 
@@ -183,8 +209,7 @@ class _Pair:
             warnings.simplefilter("ignore")
             self.network = self.estimator.build(dataset.X.shape[1], n_classes, seed)
             self.rule.check(self.network, self.estimator.settings(), n_classes)
-            labels = n_classes if self.rule.hypotheses else 0
-            self.network.layers[0].fit_encoder(dataset.X[train], labels)
+            self.rule.fit_encoders(self.network, dataset.X[train], n_classes)
         self.n_test_queries = self._cost(self.n_rows, n_test=len(led_in(dataset, test)))["test"]
 
     def within(self, budget: int) -> tuple[int, int, int, int]:
@@ -195,40 +220,64 @@ class _Pair:
         """
         epochs, check_every = self.estimator.epochs, self.estimator.check_every
         fewest = FEWEST * max(1, self.n_classes)
-        rows = self.n_rows
-        while rows >= fewest:
+        asks_anew = not self.rule.measures_once or self.estimator.schedule == "joint"
+        fewest_epochs = min(epochs, FEWEST_EPOCHS) if asks_anew else epochs
+        if self.n_rows < fewest:
+            raise ValueError(
+                f"{self.n_rows} training rows are no training: {fewest} at least are needed, "
+                f"{FEWEST} of each class"
+            )
+        rows, cheapest = self.n_rows, []
+        while True:
+            cheapest.append((self._queries(rows, fewest_epochs, fewest_epochs), rows))
             for looks in range(-(-epochs // check_every), 0, -1):
                 every = max(check_every, -(-epochs // looks))
                 if self._queries(rows, every, epochs) <= budget:
                     return rows, every, epochs, self._queries(rows, every, epochs)
-            if not self.rule.measures_once or self.estimator.schedule == "joint":
+            if asks_anew:
                 low, high = 0, epochs  # the most epochs with a single look that it pays for
                 while high - low > 1:
                     middle = (low + high) // 2
                     fits = self._queries(rows, middle, middle) <= budget
                     low, high = (middle, high) if fits else (low, middle)
-                if low >= min(epochs, 5):
+                if low >= fewest_epochs:
                     return rows, low, low, self._queries(rows, low, low)
-            rows = min(rows - 1, int(rows * 0.9))
+            if rows == fewest:
+                break
+            rows = max(fewest, min(rows - 1, int(rows * 0.9)))
+        least, rows = min(cheapest)
+        passes = f" in {fewest_epochs} epochs" if asks_anew else ""
         raise ValueError(
-            f"budget={budget} is too small for rule {self.rule.name!r}: {fewest} training rows "
-            f"cost {self._queries(fewest, epochs, epochs)} queries"
+            f"budget={budget} is too small for rule {self.rule.name!r}, which needs {least} "
+            f"queries at the least: {rows} training rows{passes}"
         )
 
     def _queries(self, rows: int, check_every: int, epochs: int) -> int:
         cost = self._cost(rows, check_every=check_every, epochs=epochs)
         return cost["train"] + cost["validation"]
 
+    def multiply_adds(self, rows: int, check_every: int, epochs: int) -> int | None:
+        """Return the digital multiply-adds of a training, at the most; None if not known."""
+        settings, kept, _ = self._with(rows, check_every=check_every, epochs=epochs)
+        return self.rule.estimate_multiply_adds(
+            self.network, settings, n_train=kept, n_classes=self.n_classes
+        )
+
     def _cost(self, rows: int, *, n_test: int = 0, **settings: int) -> dict[str, int]:
+        chosen, kept, held_out = self._with(rows, **settings)
+        return self.rule.estimate(
+            self.network,
+            chosen,
+            n_train=kept,
+            n_validation=held_out,
+            n_test=n_test,
+            n_classes=self.n_classes,
+        )
+
+    def _with(self, rows: int, **settings: int) -> tuple[Training, int, int]:
+        """Return the settings of a training, and its rows to learn from and to validate on."""
         chosen = self.estimator.__class__(**self.estimator.get_params(deep=False) | settings)
         subset = self.train[:rows]
         groups = None if self.dataset.groups is None else self.dataset.groups[subset]
         kept, held_out = chosen.validation_rows(self.dataset.y[subset], groups, 0)
-        return self.rule.estimate(
-            self.network,
-            chosen.settings(),
-            n_train=len(kept),
-            n_validation=len(held_out),
-            n_test=n_test,
-            n_classes=self.n_classes,
-        )
+        return chosen.settings(), len(kept), len(held_out)

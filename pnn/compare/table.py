@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.hdf5 import read_attributes, valid_rows
+from devices.hdf5 import valid_rows
 from pnn.compare.config import CompareConfig
-from pnn.compare.run import KIND
+from pnn.compare.run import opened
 from pnn.config import validated
-from pnn.report import Gain, gain
+from pnn.report import Gain, gain, gain_in_time
 from pnn.rules import RULES
 
 __all__ = ["Comparison", "Line", "read_comparison", "table_text"]
 
 Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Control:
+    """What a control gave in a device's place.
+
+    Attributes
+    ----------
+    score : float
+        Mean over seeds.
+    gain : Gain or None
+        Of the device over it, paired over seeds.
+    """
+
+    score: float
+    gain: Gain | None
 
 
 @dataclass(frozen=True)
@@ -36,10 +51,12 @@ class Line:
     gain, difference : Gain or None
         Over the linear model on the raw input, and to the rule that is the reference; paired over
         seeds.
+    controls : dict
+        By the control's name; None where it failed.
     queries, seconds, device_seconds, joules, multiply_adds : float
         Per seed: training and validation queries, wall time, time in the device, energy of
         device, converters and (where its price is known) digital part, digital multiply-adds of
-        training.
+        training; without the controls'.
     reported : str
         What the rule's source reports.
     error : str
@@ -56,6 +73,7 @@ class Line:
     scores: dict[int, float] = field(default_factory=dict)
     gain: Gain | None = None
     difference: Gain | None = None
+    controls: dict[str, Control | None] = field(default_factory=dict)
     queries: float = float("nan")
     seconds: float = float("nan")
     device_seconds: float = float("nan")
@@ -90,6 +108,8 @@ class Comparison:
         Label of the rule that the others are compared with.
     missing : int
         Cells that are not done.
+    controls : tuple of str
+        Names of the controls that were asked for.
     """
 
     name: str
@@ -100,18 +120,11 @@ class Comparison:
     reference: str | None
     missing: int
     path: Path
+    controls: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values."""
-        lines = [
-            vars(line)
-            | {
-                name: None if found is None else vars(found)
-                for name, found in (("gain", line.gain), ("difference", line.difference))
-            }
-            for line in self.lines
-        ]
-        return vars(self) | {"lines": lines, "path": str(self.path)}
+        return asdict(self) | {"path": str(self.path)}
 
 
 def read_comparison(path: str | Path) -> Comparison:
@@ -122,17 +135,15 @@ def read_comparison(path: str | Path) -> Comparison:
     ValueError
         If it is none.
     """
-    with h5py.File(path, "r") as file:
-        attributes = read_attributes(file)
-        if attributes.get("kind") != KIND:
-            raise ValueError(f"{path} is no comparison (`pnn compare`)")
+    with opened(path) as (file, attributes):
         config = validated(CompareConfig, attributes["config"], str(path))
         cells = file["cells"][()]
         results, n = file["results"], valid_rows(file["results"], "result") or 0
         axes = ("result", "test_row", "look", "look_field")
         columns = {name: results[name][:n] for name in results if name not in axes}
-        linear = np.nanmean(file["references/linear"][()], axis=1)
-    lines = []
+        linear = file["references/linear"][()]
+        in_time = attributes.get("in_time", False)
+    lines, merits = [], []
     refused = {(r, d, b): reason for r, d, b, reason in attributes["refused"]}
     for r in range(len(config.rules)):
         for d, device in enumerate(config.devices):
@@ -140,8 +151,9 @@ def read_comparison(path: str | Path) -> Comparison:
                 of = (cells[columns["cell"]][:, :3] == (r, d, b)).all(axis=1)
                 chosen = {name: values[of] for name, values in columns.items()}
                 seeds = cells[chosen["cell"]][:, 3]
+                merits.append(dict(zip(seeds.tolist(), chosen["merit"], strict=True)))
                 lines.append(
-                    _line(config, r, device.label, budget, seeds, chosen, linear)
+                    _line(config, r, device.label, budget, seeds, chosen, linear, in_time)
                     if (cells[:, :3] == (r, d, b)).all(axis=1).any()
                     else _empty(config, r, device.label, budget, refused[r, d, b])
                 )
@@ -149,11 +161,12 @@ def read_comparison(path: str | Path) -> Comparison:
         name=config.name,
         dataset=attributes["dataset"],
         score="accuracy" if attributes["task"] == "classification" else "r2",
-        lines=tuple(_against(lines, config.reference)),
-        linear=float(linear.mean()),
+        lines=tuple(_against(lines, merits, config.reference, in_time)),
+        linear=float(_scores(linear).mean()),
         reference=config.reference,
         missing=len(cells) - n,
         path=Path(path),
+        controls=config.run.controls,
     )
 
 
@@ -165,13 +178,15 @@ def _line(
     seeds: Array,
     chosen: dict[str, Array],
     linear: Array,
+    in_time: bool,
 ) -> Line:
-    whole = np.flatnonzero(~np.isnan(chosen["merit"]).all(axis=1))
+    every = _scores(chosen["merit"])
+    whole = np.flatnonzero(~np.isnan(every))
     errors = [text.decode() for text in chosen["error"] if text]
     if not len(whole):
         return _empty(config, rule, device, budget, errors[0] if errors else "not done yet")
-    seeds = seeds[whole]
-    scores = np.nanmean(chosen["merit"][whole], axis=1)
+    seeds, merits = seeds[whole], chosen["merit"][whole]
+    scores = every[whole]
     means = {
         name: float(np.mean(values[whole])) for name, values in chosen.items() if name in _MEAN
     }
@@ -184,7 +199,11 @@ def _line(
         score=float(scores.mean()),
         spread=float(scores.std(ddof=1)) if len(scores) > 1 else float("nan"),
         scores=dict(zip(seeds.tolist(), scores.tolist(), strict=True)),
-        gain=_paired(scores, linear[seeds - config.run.seed]),
+        gain=_paired(merits, linear[seeds - config.run.seed], in_time),
+        controls={
+            name: _control(merits, chosen[f"merit_{name}"][whole], in_time)
+            for name in config.run.controls
+        },
         queries=means["train"] + means["validation"],
         seconds=means["seconds"],
         device_seconds=means["device_seconds"],
@@ -198,21 +217,47 @@ def _line(
     )
 
 
-def _against(lines: list[Line], reference: str | None) -> list[Line]:
+def _against(
+    lines: list[Line], merits: list[dict[int, Array]], reference: str | None, in_time: bool
+) -> list[Line]:
     """Add the differences to the reference's scores on the same device, budget and seeds."""
-    found = {(line.device, line.budget): line.scores for line in lines if line.rule == reference}
+    found = {
+        (line.device, line.budget): (line.scores, own)
+        for line, own in zip(lines, merits, strict=True)
+        if line.rule == reference
+    }
     out = []
-    for line in lines:
-        theirs = found.get((line.device, line.budget), {})
-        seeds = [seed for seed in line.scores if seed in theirs]
-        ours = np.array([line.scores[seed] for seed in seeds])
-        difference = _paired(ours, np.array([theirs[seed] for seed in seeds]))
+    for line, own in zip(lines, merits, strict=True):
+        scores, theirs = found.get((line.device, line.budget), ({}, {}))
+        seeds = [seed for seed in line.scores if seed in scores]
+        ours = np.array([own[seed] for seed in seeds])
+        difference = _paired(ours, np.array([theirs[seed] for seed in seeds]), in_time)
         out.append(replace(line, difference=None if line.rule == reference else difference))
     return out
 
 
-def _paired(scores: Array, others: Array) -> Gain | None:
-    return gain(scores, others, "seeds") if len(scores) > 1 else None
+def _scores(merits: Array) -> Array:
+    """Return the mean over what was measured of each row; nan where there is nothing."""
+    known = ~np.isnan(merits)
+    counts = known.sum(axis=1)
+    found = np.where(known, merits, 0.0).sum(axis=1) / np.maximum(counts, 1)
+    return np.where(counts > 0, found, np.nan)
+
+
+def _control(merits: Array, control: Array, in_time: bool) -> Control | None:
+    scores = _scores(control)
+    known = ~np.isnan(scores)
+    if not known.any():
+        return None
+    found = _paired(merits[known], control[known], in_time)
+    return Control(float(scores[known].mean()), found)
+
+
+def _paired(merits: Array, others: Array, in_time: bool) -> Gain | None:
+    """Pair the scores of seeds, or the steps of a sequence, which are the same for all seeds."""
+    if in_time and len(merits):
+        return gain_in_time(merits, others)
+    return gain(_scores(merits), _scores(others), "seeds") if len(merits) > 1 else None
 
 
 _MEAN = (
@@ -240,6 +285,10 @@ def _empty(config: CompareConfig, rule: int, device: str, budget: int, error: st
     )
 
 
+# The column beside it is about a linear model that has all training rows, whatever the budget.
+_CONTROL_HEADS = {"linear": "gain over linear on the same rows"}
+
+
 def table_text(comparison: Comparison, *, markdown: bool = False) -> str:
     """Return the table, best first within each device and budget; as Markdown if asked for."""
     percent = comparison.score == "accuracy"
@@ -250,6 +299,7 @@ def table_text(comparison: Comparison, *, markdown: bool = False) -> str:
         "budget",
         f"{comparison.score}{' %' if percent else ''}",
         "gain over linear",
+        *(_CONTROL_HEADS.get(name, f"gain over {name}") for name in comparison.controls),
         "queries",
         "s",
         "s in device",
@@ -279,6 +329,10 @@ def table_text(comparison: Comparison, *, markdown: bool = False) -> str:
             *known,
             f"{scale * line.score:.{digits}f}{spread}",
             _interval(line.gain, scale, digits),
+            *(
+                _interval(found.gain if found else None, scale, digits)
+                for found in map(line.controls.get, comparison.controls)
+            ),
             f"{line.queries:.0f}",
             f"{line.seconds:.1f}",
             f"{line.device_seconds:.2f}",
@@ -303,7 +357,8 @@ def table_text(comparison: Comparison, *, markdown: bool = False) -> str:
             for row in [head, *rows]
         )
     linear = 100 * comparison.linear if percent else comparison.linear
-    lines = [text, "", f"Linear model on the raw input: {linear:.2f}."]
+    told = "not all fitted yet" if np.isnan(linear) else f"{linear:.2f}"
+    lines = [text, "", f"Linear model on the raw input: {told}."]
     if comparison.missing:
         lines.append(f"{comparison.missing} trainings are not done yet.")
     lines += [f"* {note}" if markdown else note for note in dict.fromkeys(notes)]

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices import DeviceError
-from pnn.build import make_estimator
+from pnn.arms import run_control
+from pnn.build import Estimator, make_estimator
 from pnn.compare.config import CompareConfig
 from pnn.compare.onlooker import Onlooker
 from pnn.compare.plan import Cell
+from pnn.config import Config
 from pnn.data import Dataset, led_in, split
-from pnn.training import limit_threads
+from pnn.training import Watch, limit_threads
 
 __all__ = ["Outcome", "prepare", "train_cell", "work"]
 
@@ -42,6 +44,9 @@ class Outcome:
     curve : ndarray of shape (looks, 2)
         Queries for training and validation so far, and the accuracy on the test rows, at every
         look; measured as probes, whose seconds and joules are not part of the others.
+    controls : dict
+        The merit of the same rows with each control in the device's place; its seconds and
+        multiply-adds are not part of the others.
     """
 
     merit: NDArray[np.float64]
@@ -55,6 +60,7 @@ class Outcome:
     multiply_adds: int = 0
     multiply_adds_per_row: int = 0
     curve: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    controls: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     error: str = ""
 
 
@@ -80,13 +86,7 @@ def train_cell(config: CompareConfig, dataset: Dataset, cell: Cell) -> Outcome:
     train, test = split(dataset, cell.seed, config.run.test)
     train = train[: cell.rows]
     groups = None if dataset.groups is None else dataset.groups[train]
-    estimator = make_estimator(
-        single,
-        dataset.task,
-        image=dataset.shape is not None,
-        seed=cell.seed,
-        washout=dataset.washout,
-    )
+    estimator = _estimator(single, dataset)
     devices = estimator.build(dataset.X.shape[1], len(dataset.classes), cell.seed).devices
     estimator.set_params(device=devices if len(devices) > 1 else devices[0])
     truth, error = dataset.y[test], ""
@@ -110,6 +110,19 @@ def train_cell(config: CompareConfig, dataset: Dataset, cell: Cell) -> Outcome:
                 else 1.0 - (predicted - truth) ** 2 / np.var(truth)
             )
             per_row = estimator.multiply_adds_per_row()
+    seconds = time.perf_counter() - began - onlooker.seconds
+    names = config.run.controls
+    controls: dict[str, NDArray[np.float64]] = dict.fromkeys(names, np.full(len(test), np.nan))
+    for name in names if not error else ():
+        with warnings.catch_warnings(), limit_threads(1):
+            warnings.simplefilter("ignore")
+            layers, beside = estimator.network_.layers, _estimator(single, dataset)
+            try:
+                arm = run_control(name, beside, layers, dataset, train, test, cell.seed, Watch())
+            except (FloatingPointError, ValueError) as failure:
+                error = f"control {name}: {failure}"
+            else:
+                controls[name] = arm.merit
     ledgers = [device.ledger for device in devices]
 
     def spent(purpose: str) -> int:
@@ -120,12 +133,23 @@ def train_cell(config: CompareConfig, dataset: Dataset, cell: Cell) -> Outcome:
         train=spent("train"),
         validation=spent("validation"),
         test=spent("test"),
-        seconds=time.perf_counter() - began - onlooker.seconds,
+        seconds=seconds,
         device_seconds=sum(sum(ledger.seconds.values()) for ledger in ledgers) - onlooker.in_device,
         device_joules=sum(ledger.joules for ledger in ledgers) - onlooker.joules[0],
         conversion_joules=sum(ledger.conversion_joules for ledger in ledgers) - onlooker.joules[1],
         multiply_adds=getattr(estimator, "multiply_adds_", 0),
         multiply_adds_per_row=per_row,
         curve=np.array(onlooker.curve).reshape(-1, 2),
+        controls=controls,
         error=error,
+    )
+
+
+def _estimator(config: Config, dataset: Dataset) -> Estimator:
+    return make_estimator(
+        config,
+        dataset.task,
+        image=dataset.shape is not None,
+        seed=config.run.seed,
+        washout=dataset.washout,
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from devices.checks import did_you_mean
 from pnn.data.arrays import arrays
 from pnn.data.dataset import Dataset
 from pnn.data.digits import digits
@@ -95,8 +95,7 @@ def load(
         if path is not None:
             raise ValueError(f"data source {name!r} is a file already; leave path={path!r} out")
     else:
-        near = difflib.get_close_matches(name, SOURCES, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, SOURCES)
         raise ValueError(
             f"there is no data source {name!r}.{hint} Known: {', '.join(SOURCES)}, or a file that "
             f"ends in {', '.join(FILES)}"

@@ -35,7 +35,7 @@ def split(dataset: Dataset, seed: int, test: float = 0.2) -> tuple[Indices, Indi
     -------
     train, test : ndarray of int64
         Disjoint and shuffled; together they are every row. Steps in the order of time stay in
-        it: the later ones are the test, for every seed.
+        it: the later ones are the test, for every seed. Seeds repeat the rule there, not the data.
 
     Raises
     ------

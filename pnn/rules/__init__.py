@@ -1,7 +1,9 @@
 """Learning rules, one file each, behind the interface of `pnn.rules.base`."""
 
+import inspect
 from typing import Any
 
+from devices.checks import did_you_mean
 from pnn.rules.augmented_dfa import AugmentedDFA
 from pnn.rules.backward import BackwardRule
 from pnn.rules.base import Rule, RuleClass
@@ -95,6 +97,7 @@ __all__ = [
     "UnsupervisedForwardForward",
     "UnsupervisedPhyLL",
     "make_rule",
+    "options_of",
 ]
 
 #: The rules by name.
@@ -156,8 +159,23 @@ def make_rule(rule: str | Rule, **options: Any) -> Rule:
             raise ValueError(f"{rule.name!r} is made already; options {sorted(options)} are late")
         return rule
     if rule not in RULES:
-        raise ValueError(f"rule={rule!r} is not one of {', '.join(RULES)}")
+        hint = did_you_mean(rule, RULES)
+        raise ValueError(f"rule={rule!r} is not one of {', '.join(RULES)}.{hint}")
+    known = options_of(RULES[rule])
+    for option in options:
+        if option not in known:
+            said = ", ".join(f"{name}={value!r}" for name, value in known.items()) or "none"
+            raise ValueError(
+                f"rule {rule!r}: there is no option {option!r}.{did_you_mean(option, known)} Its "
+                f"options are {said}"
+            )
     try:
         return RULES[rule](**options)
     except TypeError as error:
         raise ValueError(f"rule {rule!r}: {error}") from error
+
+
+def options_of(rule: Rule | type[Rule]) -> dict[str, Any]:
+    """Return the options of a rule with their defaults."""
+    made = rule if isinstance(rule, type) else type(rule)
+    return {name: p.default for name, p in inspect.signature(made).parameters.items()}

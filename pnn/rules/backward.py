@@ -150,6 +150,18 @@ class BackwardRule(Rule):
             "test": n_test * sum(masks),
         }
 
+    def estimate_multiply_adds(
+        self, network: PhysicalNetwork, settings: Training, *, n_train: int, n_classes: int
+    ) -> int:
+        """Return those of all updates."""
+        layers, trained = network.layers, "encoder" in self.parts(settings)
+        given = [len(layers[0].encoder.low_), *(layer.width for layer in layers[:-1])]
+        taken = [layer.device.spec.n_inputs for layer in layers]
+        # Untrained, there is a map only onto fewer inputs.
+        maps = [n * m if trained or n > m else 0 for n, m in zip(given, taken, strict=True)]
+        each = self._step_multiply_adds(network, maps, n_classes)
+        return settings.epochs * n_train * self.copies * each
+
     # -- training ------------------------------------------------------------------------------
 
     def check(self, network: PhysicalNetwork, settings: Training, n_classes: int) -> None:
@@ -184,7 +196,9 @@ class BackwardRule(Rule):
                         f"{settings.learning_rate:g}"
                     )
                 leaves.step(loss, settings, epoch)
-                session.tally.add(len(z) * self._step_multiply_adds(session))
+                maps = [layer.encoder.multiply_adds for layer in layers]
+                each = self._step_multiply_adds(session.network, maps, rows.n_classes)
+                session.tally.add(len(z) * each)
             watch.progress("all layers", epoch + 1, settings.epochs)
             told = self.refresh(session, epoch)
             if is_check(settings, epoch):
@@ -197,13 +211,14 @@ class BackwardRule(Rule):
                     break
         best.restore()
 
-    def _step_multiply_adds(self, session: Session) -> int:
-        """Multiply-adds of one sample's update: forward, and back to weights and inputs."""
-        n_classes = session.rows.n_classes
+    def _step_multiply_adds(self, network: PhysicalNetwork, maps: list[int], n_classes: int) -> int:
+        """Multiply-adds of one sample's update: forward, and back to weights and inputs.
+
+        `maps` are those of encoding a row, layer by layer.
+        """
         return 3 * sum(
-            self.multiply_adds(layer.n_features, layer.width, n_classes)
-            + layer.encoder.masks * layer.encoder.multiply_adds
-            for layer in session.network.layers
+            self.multiply_adds(layer.n_features, layer.width, n_classes) + layer.encoder.masks * one
+            for layer, one in zip(network.layers, maps, strict=True)
         )
 
     def _start_network(self, session: Session) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from enum import Enum
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from devices import Purpose
 from pnn.layer import CHUNK, PhysicalLayer, PhysicalNetwork, Weights
+from pnn.rules.cost import Cost
 from pnn.training import PARTS, Session, Training, Watch
 
 __all__ = ["Rule", "RuleClass"]
@@ -108,6 +110,43 @@ class Rule(ABC):
     def rows_per_update(self, n_classes: int) -> int:
         """Return the queries per sample, layer and mask of one update, if nothing is reused."""
         return self.rows_per_sample(n_classes)
+
+    def cost(self, n_classes: int) -> Cost:
+        """Return the declared cost; `estimate` is what a training will spend."""
+        return Cost(
+            update=self.rows_per_update(n_classes),
+            predict=self.rows_per_sample(n_classes),
+            once=self.measures_once,
+        )
+
+    def estimate_multiply_adds(
+        self, network: PhysicalNetwork, settings: Training, *, n_train: int, n_classes: int
+    ) -> int | None:
+        """Return about how many digital multiply-adds training takes, at the most, as tallied.
+
+        None where a rule does not say.
+        """
+        return None
+
+    def handed_on(self, layer: PhysicalLayer) -> int:
+        """Return how many numbers a layer hands on."""
+        return layer.width
+
+    def fit_encoders(self, network: PhysicalNetwork, inputs: Array, n_classes: int) -> None:
+        """Fit encoders as far as can be known before anything is driven, for estimates.
+
+        The first one by the training inputs, (rows, features); later ones by noise, in the place
+        of what will be handed on to them.
+        """
+        first, *later = network.layers
+        first.fit_encoder(inputs, n_classes if self.hypotheses else 0)
+        sizes = {"n_features": inputs.shape[1], "n_classes": n_classes}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is not known yet
+            for i, layer in enumerate(later, 1):
+                width = self.handed_on(network.layers[i - 1])
+                n = self.channels(i, len(network.layers), width=width, **sizes)
+                layer.fit_encoder(np.random.default_rng(0).random((16, n)))
 
     # -- what the loops call -------------------------------------------------------------------
 

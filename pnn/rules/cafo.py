@@ -7,10 +7,11 @@ from typing import ClassVar, Literal
 import torch
 
 from devices.checks import one_of
+from pnn.layer import PhysicalNetwork
 from pnn.rules.logistic import Logistic
 from pnn.rules.readout import Readout
 from pnn.schedules import Look
-from pnn.training import Session
+from pnn.training import Session, Training
 
 __all__ = ["CaFo"]
 
@@ -50,6 +51,14 @@ class CaFo(Logistic):
             Logistic.fit_layer(self, session, index, features, look)
         else:
             Readout.fit_layer(self, session, index, features, look)
+
+    def estimate_multiply_adds(
+        self, network: PhysicalNetwork, settings: Training, *, n_train: int, n_classes: int
+    ) -> int:
+        """Return those of the predictors, fitted as they are."""
+        kind = Logistic if self.predictor == "gradient" else Readout
+        sizes = {"n_train": n_train, "n_classes": n_classes}
+        return kind.estimate_multiply_adds(self, network, settings, **sizes)
 
     def combine(self, scores: list[torch.Tensor]) -> torch.Tensor:
         """Return the sum over blocks."""

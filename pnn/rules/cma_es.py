@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from devices.extras import require
 from pnn.layer import PhysicalNetwork
+from pnn.rules.cost import Cost
 from pnn.rules.search import Judge, SearchRule
 from pnn.training import Training
 
@@ -48,6 +50,10 @@ class CMAES(SearchRule):
         """Raise, too, if the package is missing."""
         super().check(network, settings, n_classes)
         require("cma", "cma")
+
+    def cost(self, n_classes: int) -> Cost:
+        """Return, too, how a generation grows."""
+        return replace(super().cost(n_classes), growth="3 ln n")
 
     def evaluations(self, length: int) -> int:
         """Return the size of a generation."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn.functional import normalize
@@ -28,8 +27,10 @@ class FFZero(PerturbingRule):
 
         dL/du = ((D(u + s e) - D(u)) / s . dL/dy) e,
 
-    and goes on into the encoder exactly. The scores of the layers are summed. Two queries per
-    sample, layer and update. The paper perturbs the weights of digital layers; that the drives are
+    which is right on the average, and goes on into the encoder exactly. At the end of a range the
+    step is s (e + 1) or s (e - 1), inwards, and still weighed by e: what is added to it does not
+    depend on e and averages out. The scores of the layers are summed. Two queries per sample,
+    layer and update. The paper perturbs the weights of digital layers; that the drives are
     perturbed, and that the digital W behind the device is trained by its gradient, is our reading
     for a device.
 
@@ -79,11 +80,8 @@ class FFZero(PerturbingRule):
         grad: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the derivative along a random direction, times the direction."""
-        low, high = layer.device.spec.limits
+        # Signs stay random at the ends of a range: a fixed one would correlate with all others.
         signs = self.rng.choice([-1.0, 1.0], drives.shape)
-        # At the end of a range, the step is inwards.
-        unit = (drives - low) / (high - low)
-        signs = np.where(unit < self.step, 1.0, np.where(unit > 1 - self.step, -1.0, signs))
-        stepped = np.clip(drives + self.step * (high - low) * signs, low, high)
+        stepped, _ = self.aside(layer, drives, signs)
         slope = (layer.ask(stepped, "train") - answers) / self.step
         return along(layer, signs, slope, grad), None

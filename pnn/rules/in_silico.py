@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 import torch
@@ -14,6 +15,7 @@ from pnn.layer import PhysicalLayer, PhysicalNetwork
 from pnn.passage import vjp_of
 from pnn.rules.backward import BackwardRule
 from pnn.rules.base import RuleClass
+from pnn.rules.cost import Cost
 from pnn.rules.twins import TwinOptions, Twins
 from pnn.training import Session, Training
 from pnn.twin import Kind
@@ -60,6 +62,10 @@ class InSilico(BackwardRule):
         super().__init__(encoder_rate)
         self.options = TwinOptions(self.name, twin_rows=twin_rows, spread=spread, kind=kind)
 
+    def cost(self, n_classes: int) -> Cost:
+        """Return that of one pass and of the rows around it: no update asks the device."""
+        return replace(super().cost(n_classes), once=True, per_layer=self.options.twin_rows)
+
     def estimate(
         self,
         network: PhysicalNetwork,
@@ -74,6 +80,14 @@ class InSilico(BackwardRule):
         masks = sum(layer.encoder.masks for layer in network.layers)
         train = n_train * masks + self.options.queries(network)
         return {"train": train, "validation": 0, "test": n_test * masks}
+
+    def estimate_multiply_adds(
+        self, network: PhysicalNetwork, settings: Training, *, n_train: int, n_classes: int
+    ) -> int:
+        """Return, too, those of fitting the twins."""
+        sizes = {"n_train": n_train, "n_classes": n_classes}
+        updates = super().estimate_multiply_adds(network, settings, **sizes)
+        return updates + self.options.multiply_adds(network, n_train)
 
     def learn(self, session: Session) -> None:
         """Fit twins, train a network of them, and take over what it learned."""

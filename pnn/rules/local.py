@@ -79,6 +79,16 @@ class LocalRule(Rule):
                 f"schedule={settings.schedule!r}; use schedule='layerwise'"
             )
 
+    def estimate_multiply_adds(
+        self, network: PhysicalNetwork, settings: Training, *, n_train: int, n_classes: int
+    ) -> int:
+        """Return those of all steps of all layers that descend."""
+        layers = network.layers[-1:] if self.last_only else network.layers
+        steps = settings.epochs * settings.inner_steps * (n_train - (settings.washout or 0))
+        return steps * sum(
+            self.step_multiply_adds(layer.n_features, layer.width, n_classes) for layer in layers
+        )
+
     def learn(self, session: Session) -> None:
         """Train by the schedule of the settings."""
         schedules.SCHEDULES[session.settings.schedule](self, session)

@@ -8,10 +8,11 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from devices.checks import number
-from pnn.layer import Weights
+from pnn.layer import PhysicalNetwork, Weights
+from pnn.rules.local import LocalRule
 from pnn.rules.readout import Readout
 from pnn.schedules import Look, descend
-from pnn.training import Session
+from pnn.training import Session, Training
 
 __all__ = ["Logistic"]
 
@@ -45,6 +46,13 @@ class Logistic(Readout):
     def fit_layer(self, session: Session, index: int, features: torch.Tensor, look: Look) -> None:
         """Descend with the last layer."""
         descend(self, session, index, features, look)
+
+    def estimate_multiply_adds(
+        self, network: PhysicalNetwork, settings: Training, *, n_train: int, n_classes: int
+    ) -> int:
+        """Return those of all steps."""
+        sizes = {"n_train": n_train, "n_classes": n_classes}
+        return LocalRule.estimate_multiply_adds(self, network, settings, **sizes)
 
     def gradients(
         self,

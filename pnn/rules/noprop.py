@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from devices import Purpose
 from devices.checks import whole
 from pnn.layer import CHUNK, PhysicalLayer, PhysicalNetwork
-from pnn.rules.readout import Readout, onehot, ridge
+from pnn.rules.readout import Readout, onehot, ridge, ridge_multiply_adds
 from pnn.training import Session
 
 __all__ = ["NoProp"]
@@ -92,8 +92,7 @@ class NoProp(Readout):
             features = features.reshape(len(driven), -1)[skip:]
             W, b, strength, _ = ridge(features.numpy(), embedding[skip:], self.strengths)
             layer.weights = {"W": torch.from_numpy(W), "b": torch.from_numpy(b), "span": span}
-            n, m = sorted(features.shape)
-            session.tally.add(n * n * m + 10 * n**3)
+            session.tally.add(ridge_multiply_adds(*features.shape))
             session.watch.progress("measure (train)", t + 1, len(layers))
             session.watch.epoch(layer=t, epoch=1, strength=strength)
         session.watch.checkpoint()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -87,6 +88,14 @@ class Pepita(StackRule, MonoForward):
                 2 * n,
             )
         return [loss] * len(layers)
+
+    def estimate_multiply_adds(
+        self, network: PhysicalNetwork, settings: Training, *, n_train: int, n_classes: int
+    ) -> int:
+        """Return those of both passes in one step for each batch."""
+        sizes = {"n_train": 2 * n_train, "n_classes": n_classes}
+        one_step = replace(settings, inner_steps=1)
+        return super().estimate_multiply_adds(network, one_step, **sizes)
 
     def estimate(
         self, network: PhysicalNetwork, settings: Training, **sizes: int

@@ -61,10 +61,14 @@ class PerturbingRule(BackwardRule):
         Near the end of a range the mean of both moves inwards.
         """
         low, high = layer.device.spec.limits
-        reach = self.step * (high - low)
-        middle = np.clip(drives, low + reach, high - reach)
-        up, down = (middle + sign * reach * directions for sign in (1, -1))
-        return np.clip(up, low, high), np.clip(down, low, high)
+        reach = self.step * (high - low) * self.inside(directions)
+        middle = np.clip(drives, low + np.abs(reach), high - np.abs(reach))
+        up, down = (middle + sign * reach for sign in (1, -1))
+        return np.clip(up, low, high), np.clip(down, low, high)  # of rounding
+
+    def inside(self, directions: Array) -> Array:
+        """Return directions cut to what a step from the middle of a range has room for."""
+        return np.clip(directions, -0.5 / self.step, 0.5 / self.step)
 
 
 class InjectedRule(PerturbingRule):
@@ -98,11 +102,8 @@ class InjectedRule(PerturbingRule):
             self.aside(layer, part, sign * directions)[0] - part if sign else np.zeros_like(part)
             for part, sign in zip(parts, self.pattern, strict=True)
         ]
-        low, high = layer.device.spec.limits
-        up, down = (moves[self.pattern.index(sign)] for sign in (1, -1))
-        # What was injected here is known: what the limits left of it, and not what the
-        # disturbances of the layers before have added.
-        self.injected[index] = (up - down) / (2 * self.step * (high - low))
+        # Moves inwards are left out: they do not depend on the signs, and average out.
+        self.injected[index] = self.inside(directions)
         return drives + torch.from_numpy(np.concatenate(moves))
 
     def loss(self, said: list[torch.Tensor], targets: torch.Tensor) -> torch.Tensor:

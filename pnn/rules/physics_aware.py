@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -12,8 +13,9 @@ from pnn.layer import PhysicalLayer, PhysicalNetwork
 from pnn.passage import vjp_of
 from pnn.rules.backward import BackwardRule
 from pnn.rules.base import RuleClass
+from pnn.rules.cost import Cost
 from pnn.rules.twins import TwinOptions, Twins
-from pnn.training import Session
+from pnn.training import Session, Training
 from pnn.twin import Kind
 
 __all__ = ["PhysicsAware"]
@@ -61,6 +63,19 @@ class PhysicsAware(BackwardRule):
         super().__init__(encoder_rate)
         self.options = TwinOptions(self.name, twin_rows=twin_rows, spread=spread, kind=kind)
         self.refit = whole(self.name, "refit", refit, 1)
+
+    def cost(self, n_classes: int) -> Cost:
+        """Return, too, the rows around the encoders' drives."""
+        return replace(super().cost(n_classes), per_layer=self.options.twin_rows)
+
+    def estimate_multiply_adds(
+        self, network: PhysicalNetwork, settings: Training, *, n_train: int, n_classes: int
+    ) -> int:
+        """Return, too, those of fitting the twins."""
+        sizes = {"n_train": n_train, "n_classes": n_classes}
+        updates = super().estimate_multiply_adds(network, settings, **sizes)
+        refits = (settings.epochs - 1) // self.refit
+        return updates + self.options.multiply_adds(network, n_train, refits)
 
     def prepare_rows(self, network: PhysicalNetwork) -> int:
         """Return the rows around the encoders' drives."""

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from devices.checks import whole
-from pnn.layer import Weights
+from pnn.layer import PhysicalLayer, PhysicalNetwork, Weights
 from pnn.rules.local import LocalRule
 from pnn.schedules import Look
-from pnn.training import Rows, Session
+from pnn.training import Rows, Session, Training
 
-__all__ = ["Readout", "Ridge", "onehot", "ridge", "ridge_of"]
+__all__ = ["Readout", "Ridge", "onehot", "ridge", "ridge_multiply_adds", "ridge_of"]
 
 Array = NDArray[np.float64]
 
@@ -60,6 +60,10 @@ class Readout(LocalRule):
         session.watch.epoch(layer=index, epoch=1, strength=strength)
         session.watch.checkpoint()
 
+    def handed_on(self, layer: PhysicalLayer) -> int:
+        """Return the number of features."""
+        return layer.n_features
+
     def hand_on(self, weights: Weights, features: torch.Tensor) -> torch.Tensor:
         """Return the features."""
         return features
@@ -74,6 +78,14 @@ class Readout(LocalRule):
         """Return the last layer's scores."""
         return scores[-1]
 
+    def estimate_multiply_adds(
+        self, network: PhysicalNetwork, settings: Training, *, n_train: int, n_classes: int
+    ) -> int:
+        """Return those of one ridge regression for each layer that has one."""
+        layers = network.layers[-1:] if self.last_only else network.layers
+        rows = self.views(n_classes, True) * n_train - (settings.washout or 0)
+        return sum(ridge_multiply_adds(rows, layer.n_features) for layer in layers)
+
     def multiply_adds(self, n_features: int, width: int, n_classes: int) -> int:
         """Return the multiply-adds of W."""
         return n_features * (n_classes or 1)
@@ -86,13 +98,18 @@ def onehot(rows: Rows) -> Array:
     return rows.targets.numpy()[:, None].astype(np.float64)
 
 
+def ridge_multiply_adds(rows: int, n_features: int) -> int:
+    """Return the multiply-adds of `ridge`: the smaller Gram matrix and its eigenvectors."""
+    n, m = sorted((rows, n_features))
+    return n * n * m + 10 * n**3
+
+
 def ridge_of(
     features: torch.Tensor, session: Session, strengths: int = 60
 ) -> tuple[torch.Tensor, torch.Tensor, float]:
     """Fit the training targets by `ridge`, from features of any kind."""
     W, b, strength, _ = ridge(features.numpy(), onehot(session.rows), strengths)
-    n, m = sorted(features.shape)
-    session.tally.add(n * n * m + 10 * n**3)  # Gram matrix and its eigenvectors
+    session.tally.add(ridge_multiply_adds(*features.shape))
     return torch.from_numpy(W).float(), torch.from_numpy(b).float(), strength
 
 

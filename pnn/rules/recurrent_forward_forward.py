@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from devices import Purpose
 from devices.checks import whole
 from pnn.layer import PhysicalLayer, PhysicalNetwork
+from pnn.rules.cost import Cost
 from pnn.rules.forward_forward import ForwardForward
 from pnn.rules.noprop import REACH, beside
 from pnn.rules.stack import StackRule
@@ -79,6 +81,10 @@ class RecurrentForwardForward(StackRule, ForwardForward):
         """Return one: labels and iterations are driven one by one."""
         return 1
 
+    def cost(self, n_classes: int) -> Cost:
+        """Return that of all layers: the first one sees the layer above, too."""
+        return replace(super().cost(n_classes), first_once=0)
+
     def rows_per_update(self, n_classes: int) -> int:
         """Return two queries for each iteration."""
         return 2 * self.iterations
@@ -95,6 +101,13 @@ class RecurrentForwardForward(StackRule, ForwardForward):
             "validation": sizes["n_validation"] * asked * settings.checks,
             "test": sizes["n_test"] * asked,
         }
+
+    def estimate_multiply_adds(
+        self, network: PhysicalNetwork, settings: Training, *, n_train: int, n_classes: int
+    ) -> int:
+        """Return those of a step in every iteration."""
+        sizes = {"n_train": n_train, "n_classes": n_classes}
+        return self.iterations * super().estimate_multiply_adds(network, settings, **sizes)
 
     def learn(self, session: Session) -> None:
         """Train all layers with each batch, after one pass that fixes encoders and scalings."""

@@ -14,7 +14,7 @@ from devices import Programmable
 from devices.checks import number
 from pnn.layer import PhysicalLayer, PhysicalNetwork, Weights
 from pnn.rules.base import Rule, RuleClass
-from pnn.rules.readout import onehot, ridge, ridge_of
+from pnn.rules.readout import onehot, ridge, ridge_multiply_adds, ridge_of
 from pnn.schedules import batches, passes
 from pnn.training import Session, Training
 
@@ -120,6 +120,18 @@ class SearchRule(Rule):
         """Return the fewest candidates of a step."""
         return self.evaluations(1)
 
+    def estimate_multiply_adds(
+        self, network: PhysicalNetwork, settings: Training, *, n_train: int, n_classes: int
+    ) -> int:
+        """Return those of a ridge regression for every candidate, and of the last one."""
+        length, width = _length(network, self.parts(settings)), network.layers[-1].n_features
+        whole, rest = divmod(n_train, settings.batch_size)
+        sizes = [settings.batch_size] * whole + [rest] * (rest > 0)
+        batches = sizes if self.every_batch else sizes[:1]
+        epoch = sum(ridge_multiply_adds(rows, width) for rows in batches)
+        search = settings.epochs * self.evaluations(length) * epoch if length else 0
+        return search + ridge_multiply_adds(n_train, width)
+
     def multiply_adds(self, n_features: int, width: int, n_classes: int) -> int:
         """Return the multiply-adds of W."""
         return n_features * (n_classes or 1)
@@ -170,6 +182,10 @@ class SearchRule(Rule):
 
     # -- prediction ----------------------------------------------------------------------------
 
+    def handed_on(self, layer: PhysicalLayer) -> int:
+        """Return the number of features."""
+        return layer.n_features
+
     def hand_on(self, weights: Weights, features: torch.Tensor) -> torch.Tensor:
         """Return the features."""
         return features
@@ -202,8 +218,7 @@ def _programmables(network: PhysicalNetwork) -> list[Programmable]:
 def _loss(session: Session, features: torch.Tensor, targets: Array) -> float:
     """Return the cross-validation score over the targets' variance: about 1 if all is in vain."""
     rows, width = features.shape
-    n, m = sorted((rows, width))
-    session.tally.add(n * n * m + 10 * n**3)
+    session.tally.add(ridge_multiply_adds(rows, width))
     power = max(float(targets.var(axis=0).sum()), 1e-300)
     return ridge(features.numpy(), targets).score * rows / power
 

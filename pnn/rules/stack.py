@@ -11,6 +11,7 @@ import torch
 
 from pnn import schedules
 from pnn.layer import PhysicalNetwork
+from pnn.rules.cost import Cost
 from pnn.rules.local import LocalRule
 from pnn.training import Session, Training
 
@@ -25,6 +26,10 @@ class StackRule(LocalRule):
     """
 
     measures_once: ClassVar[bool] = False
+
+    def cost(self, n_classes: int) -> Cost:
+        """Return, too, what the first layer is spared."""
+        return replace(super().cost(n_classes), first_once=self.rows_per_sample(n_classes))
 
     @abstractmethod
     def sweep(

@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 
 from devices.checks import number
-from pnn.layer import Weights
+from pnn.layer import PhysicalNetwork, Weights
 from pnn.rules.readout import Readout, onehot
-from pnn.training import Session
+from pnn.training import Session, Training
 
 __all__ = ["Streaming"]
 
@@ -48,6 +48,13 @@ class Streaming(Readout):
         super().__init__()
         self.forgetting = number(self.name, "forgetting", forgetting, 0.9, 1.0, above=True)
         self.strength = number(self.name, "strength", strength, 0.0, above=True)
+
+    def estimate_multiply_adds(
+        self, network: PhysicalNetwork, settings: Training, *, n_train: int, n_classes: int
+    ) -> int:
+        """Return those of following every row."""
+        rows = n_train - (settings.washout or 0)
+        return 2 * rows * (network.layers[-1].n_features + 1) ** 2
 
     def learn(self, session: Session) -> None:
         """Follow the rows in their order, from the state that the network is in."""

@@ -14,6 +14,8 @@ from devices.checks import number, one_of, whole
 from pnn.layer import PhysicalNetwork
 from pnn.training import Session
 from pnn.twin import Kind, TwinFit, fit_twin
+from pnn.twin_laws import EPOCHS, HIDDEN, expected_cost
+from simulators.twins import LAWS
 
 __all__ = ["TwinOptions", "Twins"]
 
@@ -48,6 +50,22 @@ class TwinOptions:
     def queries(self, network: PhysicalNetwork) -> int:
         """Return the queries that the first fit of all twins asks for."""
         return self.twin_rows * len(network.layers)
+
+    def multiply_adds(self, network: PhysicalNetwork, n_train: int, refits: int = 0) -> int:
+        """Return about what the first fit of all twins takes, and so many after it."""
+        kinds = list(LAWS) if self.kind == "auto" else [self.kind]
+        spent = 0.0
+        for layer in network.layers:
+            spec = layer.device.spec
+            sizes = spec.n_inputs, spec.n_outputs * (2 if spec.is_complex else 1)
+            rows = min(n_train * layer.encoder.masks + self.twin_rows, MOST_ROWS)
+            first = [expected_cost(k, rows, *sizes, hidden=HIDDEN, epochs=EPOCHS) for k in kinds]
+            again = [
+                expected_cost(k, MOST_ROWS, *sizes, hidden=HIDDEN, epochs=EPOCHS // 10)
+                for k in kinds
+            ]
+            spent += sum(first) + refits * max(again)
+        return round(spent)
 
 
 class Twins:

@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from pnn.layer import Weights
+from pnn.layer import PhysicalNetwork, Weights
 from pnn.rules.contrastive import ContrastiveRule
 from pnn.rules.forward_forward import ForwardForward
 from pnn.rules.phyll import PhyLL
-from pnn.rules.readout import ridge_of
-from pnn.training import Session
+from pnn.rules.readout import ridge_multiply_adds, ridge_of
+from pnn.training import Session, Training
 
 __all__ = ["Unsupervised", "UnsupervisedForwardForward", "UnsupervisedPhyLL"]
 
@@ -101,6 +101,14 @@ class Unsupervised(ContrastiveRule):
             layer.weights |= {"R": share.clone(), "r": b / len(layers)}
         session.watch.epoch(layer=len(layers) - 1, epoch=session.settings.epochs, strength=strength)
         session.watch.checkpoint()
+
+    def estimate_multiply_adds(
+        self, network: PhysicalNetwork, settings: Training, *, n_train: int, n_classes: int
+    ) -> int:
+        """Return, too, those of the readout."""
+        sizes = {"n_train": n_train, "n_classes": n_classes}
+        steps = super().estimate_multiply_adds(network, settings, **sizes)
+        return steps + ridge_multiply_adds(n_train, sum(one.width for one in network.layers))
 
     def scores(self, weights: Weights, features: torch.Tensor) -> torch.Tensor:
         """Return the layer's share of the readout, (rows, n_classes) or (rows, 1)."""

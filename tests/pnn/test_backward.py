@@ -164,11 +164,14 @@ def test_a_thermometer_code_is_the_map_that_is_trained(masks):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("ends", [False, True], ids=["inside", "ends"])
 @pytest.mark.parametrize(("name", "wanted"), [("node-perturbation", 0.97), ("ffzero", 0.9)])
-def test_directional_derivatives_are_right_on_the_average(name, wanted, dtype):
+def test_directional_derivatives_are_right_on_the_average(name, wanted, ends, dtype):
     layer = PhysicalLayer(GlassBox(6, 10, low=-1.0, high=2.0, output_dtype=dtype), seed=0)
     rng = np.random.default_rng(0)
     drives = rng.uniform(-0.5, 1.5, (400, 6))
+    if ends:  # two of three drives are at an end of their range
+        drives = rng.uniform(-4, 5, (400, 6)).clip(-1, 2)
     with layer.device as device:
         answers = device.measure(drives)
         grad = torch.from_numpy(rng.standard_normal(answers.shape))
@@ -181,6 +184,43 @@ def test_directional_derivatives_are_right_on_the_average(name, wanted, dtype):
     slope = float((found * expected).sum() / expected.square().sum())
     assert torch.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > wanted
     assert slope == pytest.approx(1, abs=0.1)
+
+
+def kept(by_drives):
+    """Keep what a rule says of each layer's drives."""
+    seen = {}
+
+    def vjp(index, layer, drives, *arguments):
+        by, inside = by_drives(index, layer, drives, *arguments)
+        seen[index] = by, drives
+        return by, inside
+
+    return seen, vjp
+
+
+@pytest.mark.parametrize("name", ["forward-gradient", "likelihood-ratio"])
+def test_losses_under_disturbances_give_the_gradient_at_the_ends_of_the_range_too(name):
+    rule, layers, times = make_rule(name, step=0.02), two(), 400
+    loss, leaves = started(rule, layers)
+    spread = torch.Generator().manual_seed(3)
+    for own in leaves.of:
+        with torch.no_grad():
+            own["c"] += 1.2 * (torch.rand(own["c"].shape, generator=spread) - 0.5)
+    seen, rule.vjp = kept(rule.vjp)
+    found = 0.0
+    for _ in range(times):
+        loss().backward()
+        found = found + sum(seen[1][0].chunk(rule.copies)) / times
+    exact, z = make_rule("ideal-backprop"), torch.from_numpy(DATA.X[:N_TRAIN])
+    seen, exact.vjp = kept(exact.vjp)
+    exact.loss(exact._forward(leaves, z, None), torch.from_numpy(DATA.y[:N_TRAIN])).backward()
+    true, drives = seen[1]
+    low, high = layers[1].device.spec.limits
+    at_end = torch.from_numpy((drives <= low) | (drives >= high))
+    assert 0.2 < at_end.double().mean() < 0.8
+    for chosen in (at_end, ~at_end):
+        slope = (found[chosen] @ true[chosen]) / true[chosen].square().sum()
+        assert float(slope) == pytest.approx(1, abs=0.1)
 
 
 @pytest.mark.parametrize("masks", [1, 2])
@@ -209,26 +249,15 @@ def test_guesses_of_local_losses_give_the_part_of_the_gradient_along_them():
     loss, leaves = started(rule, layers)
     exact, found, times = make_rule("ideal-backprop"), 0.0, 300
     exact.read = rule.read
-
-    def kept(by_drives):
-        """Keep what a rule says of the second layer's drives."""
-        seen = {}
-
-        def vjp(index, *arguments):
-            seen[index], inside = by_drives(index, *arguments)
-            return seen[index], inside
-
-        return seen, vjp
-
     seen, rule.vjp = kept(rule.vjp)
     for _ in range(times):
         loss().backward()
-        found = found + seen[1][:N_TRAIN].numpy() * 3 / times  # the mean is over three copies
+        found = found + seen[1][0][:N_TRAIN].numpy() * 3 / times  # the mean is over three copies
     seen, exact.vjp = kept(exact.vjp)
     z = torch.from_numpy(DATA.X[:N_TRAIN])
     exact.loss(exact._forward(leaves, z, None), targets).backward()
     low, high = layers[1].device.spec.limits
-    true, along = seen[1].numpy() * (high - low), rule.injected[1]
+    true, along = seen[1][0].numpy() * (high - low), rule.injected[1]
     n = along.shape[1]
     expected = (true * along).sum(axis=1, keepdims=True) * along / n / (high - low)
     slope = (found * expected).sum() / (expected**2).sum()

@@ -71,10 +71,12 @@ def test_a_device_that_beats_all_controls_adds_to_all():
     assert "+1.00 to +3.00" in text
 
 
-@pytest.mark.parametrize("rest", [NONE, BAD])
-def test_what_it_does_not_add_to_is_said_in_the_same_sentence(rest):
+@pytest.mark.parametrize(
+    ("rest", "word"), [(NONE, "adds nothing measurable over"), (BAD, "is worse than")]
+)
+def test_what_it_does_not_add_to_is_said_in_the_same_sentence(rest, word):
     text = verdict(gains(linear=GOOD, bypassed=GOOD, affine=GOOD, matched_digital=rest))
-    adds, nothing = text.split("nothing")
+    adds, nothing = text.split(f"; it {word} ")
     assert adds.startswith("The device adds ")
     assert "a linear model on the raw input" in adds
     assert "random digital features of the same width" in nothing
@@ -82,11 +84,19 @@ def test_what_it_does_not_add_to_is_said_in_the_same_sentence(rest):
 
 
 @pytest.mark.parametrize("substitute", ["bypassed", "affine"])
-@pytest.mark.parametrize("rest", [NONE, BAD])
-def test_where_something_simple_does_as_well_in_its_place_it_adds_nothing(substitute, rest):
+@pytest.mark.parametrize(("rest", "word"), [(NONE, "adds nothing"), (BAD, "is worse than")])
+def test_where_something_simple_does_as_well_in_its_place_it_adds_nothing(substitute, rest, word):
     found = gains(linear=GOOD, bypassed=GOOD, affine=GOOD, matched_digital=GOOD)
     text = verdict(found | gains(**{substitute: rest}))
-    assert text.startswith("The device adds nothing")
+    assert text.startswith(f"The device {word}")
+
+
+def test_a_device_that_is_worse_is_said_to_be_and_by_how_much():
+    assert verdict(gains(linear=BAD)) == (
+        "The device is worse than a linear model on the raw input by 3.00 points (-5.00 to -1.00)."
+    )
+    text = verdict(gains(linear=BAD, matched_digital=NONE))
+    assert " (-5.00 to -1.00) and adds nothing measurable over random digital features" in text
 
 
 def test_where_it_beats_no_control_it_adds_nothing():
@@ -108,7 +118,8 @@ def test_for_numbers_gains_are_in_r2():
 @pytest.mark.usefixtures("named_devices")
 def test_a_device_without_benefit_is_said_to_add_nothing(device, rule, tmp_path):
     content = summary(made(device, digits(rows=240), tmp_path, rule=rule))
-    assert content["verdict"].startswith("The device adds nothing"), content["verdict"]
+    nothing = ("The device adds nothing", "The device is worse than")
+    assert content["verdict"].startswith(nothing), content["verdict"]
     if device == "test:identity":
         assert content["gains"]["bypassed"]["mean"] == 0
 

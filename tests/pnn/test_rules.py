@@ -1,16 +1,29 @@
 """Every rule learns through what it may use: most from the public contract of a black box."""
 
+import inspect
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from black_boxes import BlackBox, Box, Peeked, digits, slope
+from black_boxes import BlackBox, Box, Peeked, box_for, digits, slope
+from typer.testing import CliRunner
 
 from pnn import PhysicalClassifier, PhysicalRegressor, Training
+from pnn.cli.main import app
 from pnn.layer import PhysicalLayer, PhysicalNetwork
-from pnn.rules import RULES, BackwardRule, LocalRule, PhyLL, Readout, RuleClass, make_rule
+from pnn.rules import (
+    RULES,
+    BackwardRule,
+    LocalRule,
+    PhyLL,
+    Readout,
+    RuleClass,
+    make_rule,
+    options_of,
+)
+from pnn.rules.page import costs
 from pnn.training import PARTS
 
 DATA = digits()
@@ -105,6 +118,71 @@ def test_a_rule_says_what_it_needs_and_what_it_costs():
     assert cost["mono-forward"] == cost["readout"] == (1, 1)
 
 
+@pytest.mark.parametrize("name", RULES)
+def test_the_declared_cost_is_what_a_training_is_estimated_to_spend(name):
+    n_classes, n_train, n_test = 3, 50, 7
+    rule, device = make_rule(name), box_for(name, 19, 24)
+    cost = rule.cost(n_classes)
+
+    def train(epochs, layers):
+        network = PhysicalClassifier(device, rule, layers=layers, width=16)
+        found = rule.estimate(
+            network.build(16, n_classes, 0),
+            Training(epochs=epochs, batch_size=n_train),
+            n_train=n_train,
+            n_validation=0,
+            n_test=n_test,
+            n_classes=n_classes,
+        )
+        assert found["test"] == n_test * layers * cost.predict
+        return found["train"]
+
+    for layers in (1, 2):
+        update = cost.update
+        if cost.growth:  # of the numbers that are searched: a gain and an offset for each input
+            assert cost.growth == "3 ln n"
+            update += int(3 * np.log(2 * layers * device.spec.n_inputs))
+        each = 0 if cost.once else n_train * (layers * update - cost.first_once)
+        assert train(12, layers) - train(2, layers) == 10 * each
+        # What comes once: with answers that are not reused, a pass or two that fix scalings.
+        once = train(2, layers) - 2 * each - layers * cost.per_layer
+        if cost.once:
+            assert once == n_train * layers * update
+        else:
+            assert once in [n * n_train * layers for n in (cost.predict, 1, 2)]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_is_described_with_every_option_and_its_default(name):
+    told = CliRunner().invoke(app, ["rules", name])
+    assert told.exit_code == 0
+    assert inspect.getdoc(RULES[name]) in told.stdout
+    options = options_of(RULES[name])
+    assert make_rule(name, **options).name == name
+    listed = told.stdout.rpartition("options ")[2]
+    assert all(f"{option} = {value!r}" in listed for option, value in options.items())
+    assert RULES[name].works_on in told.stdout
+
+
+def test_options_that_a_base_describes_are_described_too():
+    told = CliRunner().invoke(app, ["rules", "ffzero"]).stdout
+    for option in ("sharpness", "step", "encoder_rate"):
+        assert re.search(rf"^ *{option} : float\n +\w", told, re.MULTILINE), option
+    assert "twin_rows : int" in CliRunner().invoke(app, ["rules", "in-silico"]).stdout
+
+
+def test_costs_are_told_in_words():
+    told = {name: costs(make_rule(name)) for name in RULES}
+    assert told["phyll"] == ("C once", "C")
+    assert told["cma-es"] == ("4 + 3 ln n", "1")
+    assert told["in-silico"] == ("1 once + 1000 a layer", "1")
+    assert told["physics-aware"] == ("1 + 1000 a layer", "1")
+    assert told["digital-backprop"] == ("0", "0")
+    assert told["pepita"] == ("2 (first layer 1 once)", "1")
+    assert told["layer-collaboration"] == ("C (first layer C once)", "C")
+    assert costs(make_rule("phyll"), 7) == ("7 once", "7")
+
+
 def test_rules_are_made_by_name_with_their_options():
     assert make_rule("phyll", theta=2.0).theta == 2.0
     made = PhyLL()
@@ -119,7 +197,14 @@ def test_rules_are_made_by_name_with_their_options():
             {},
             "rule='backprop' is not one of phyll, .*readout",
         ),
-        ("phyll", {"thta": 1}, "rule 'phyll': .*thta"),
+        ("redout", {}, r"rule='redout' is not one of .*\. Did you mean 'readout'\?$"),
+        (
+            "phyll",
+            {"thetaa": 1},
+            r"rule 'phyll': there is no option 'thetaa'\. Did you mean 'theta'\? Its options are "
+            r"theta=4\.0, negatives='one'",
+        ),
+        ("layer-collaboration", {"zzz": 1}, r"there is no option 'zzz'\. Its options are "),
         (PhyLL(), {"theta": 1}, r"'phyll' is made already; options \['theta'\] are late"),
     ],
 )

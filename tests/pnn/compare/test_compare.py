@@ -80,8 +80,20 @@ def test_a_small_budget_means_fewer_looks_then_fewer_rows(tmp_path, data):
     assert (rich.check_every, rich.rows) == (1, 120)
     assert poor.check_every == 4
     assert poor.rows < 120
-    with pytest.raises(ValueError, match="budget=3 is too small for rule 'readout'"):
-        plan_comparison(config(tmp_path, rules=["readout"], budgets=[3]), data)
+
+
+@pytest.mark.parametrize("rule", ["readout", "ideal-backprop", "particle-swarm"])
+def test_a_budget_that_is_too_small_is_told_the_smallest_that_is_not(tmp_path, data, rule):
+    def plan(budget):
+        changes = {"rules": [rule], "budgets": [budget], "training": {"epochs": 60}}
+        return plan_comparison(config(tmp_path, **changes), data)
+
+    with pytest.raises(ValueError, match=f"budget=3 is too small for rule '{rule}'") as caught:
+        plan(3)
+    least = int(re.search(r"needs (\d+) queries at the least: 10 training", str(caught.value))[1])
+    assert plan(least).cells[0].queries <= least
+    with pytest.raises(ValueError, match=f"needs {least} queries at the least"):
+        plan(least - 1)
 
 
 def test_what_a_rule_cannot_do_on_a_device_is_said_and_the_rest_goes_on(tmp_path, data):
@@ -225,7 +237,7 @@ def test_the_command_line_compares_shows_and_estimates(tmp_path, data, monkeypat
     runner = CliRunner()
     estimated = runner.invoke(app, ["estimate", "small.toml"])
     assert "2 rules x 1 devices x 1 budgets x 2 seeds: 4 trainings" in estimated.stdout
-    assert "energy not known" in estimated.stdout
+    assert "J of the digital part" in estimated.stdout
     done = runner.invoke(app, ["compare", "small.toml", "--json"])
     assert done.exit_code == 0, done.stderr
     content = json.loads(done.stdout)
