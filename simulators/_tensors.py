@@ -16,7 +16,8 @@ def constant(array: NDArray[Any], like: Any) -> Any:
         return array
     import torch  # on use: it takes a second to load, and measuring does without
 
-    return torch.as_tensor(array, device=like.device)
+    # A copy where it may not be written: torch shares memory, and knows no such arrays.
+    return torch.as_tensor(np.require(array, requirements="W"), device=like.device)
 
 
 def differentiable(owner: str, name: str, values: Any, width: int, ndim: int) -> Any:

@@ -17,7 +17,9 @@ DATA = digits()
 N_CLASSES, N_TRAIN, N_TEST = 3, 120, 30
 BACKWARD = [name for name, rule in RULES.items() if issubclass(rule, BackwardRule)]
 
-pytestmark = pytest.mark.filterwarnings("ignore::pnn.encoders.WidthWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pnn.encoders.WidthWarning", "ignore::pnn.rules.feedback.ScramblingWarning"
+)
 
 
 def session(layers, *, parts=(), targets=None, n_classes=N_CLASSES):

@@ -284,6 +284,7 @@ def test_the_scores_of_the_layers_are_added_up_but_a_readout_takes_the_last():
     assert Readout().combine(scores).tolist() == [[0, 3]]
 
 
+@pytest.mark.filterwarnings("ignore::pnn.encoders.WidthWarning")
 def test_the_rule_in_the_documentation_learns_and_is_short(tmp_path):
     page = Path(__file__).parents[2] / "docs" / "learning.md"
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
