@@ -16,8 +16,9 @@ def constant(array: NDArray[Any], like: Any) -> Any:
         return array
     import torch  # on use: it takes a second to load, and measuring does without
 
-    # A copy where it may not be written: torch shares memory, and knows no such arrays.
-    return torch.as_tensor(np.require(array, requirements="W"), device=like.device)
+    if isinstance(array, np.ndarray) and not array.flags.writeable:
+        array = array.copy()  # torch shares memory, and knows no arrays that may not be written
+    return torch.as_tensor(array, device=like.device)
 
 
 def differentiable(owner: str, name: str, values: Any, width: int, ndim: int) -> Any:
