@@ -13,7 +13,7 @@ from devices.hdf5 import valid_rows
 from pnn.compare.config import CompareConfig
 from pnn.compare.run import opened
 from pnn.config import validated
-from pnn.report import Gain, gain, gain_in_time
+from pnn.gain import Gain, gain, gain_in_time
 from pnn.rules import RULES
 
 __all__ = ["Comparison", "Line", "read_comparison", "table_text"]

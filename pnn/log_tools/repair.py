@@ -79,7 +79,7 @@ def repair(path: str | Path, out: str | Path | None = None) -> Repair:
             give_length(copy, block)
             result.done.append(f"gave it back its length: {block.missing} bytes were missing")
         elif put_back(copy, undo_file(path)):
-            result.done.append("undid what a kill broke off in the indexes of its rows")
+            result.done.append("undid what a kill broke off")
         if block.unrecorded or block.open_flags:
             record_end(copy)
         if block.unrecorded and not block.open_flags:

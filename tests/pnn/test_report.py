@@ -11,8 +11,9 @@ from scipy.stats import ttest_rel
 from pnn.config import Config
 from pnn.controls import CONTROLS
 from pnn.experiment import plan, resume, run
+from pnn.gain import Gain, gain
 from pnn.reading import open_run
-from pnn.report import Gain, gain, plan_text, result_text, summary, verdict
+from pnn.report import plan_text, result_text, summary, verdict
 from pnn.result import Plan
 
 README = Path(__file__).parents[2] / "README.md"

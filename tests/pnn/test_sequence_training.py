@@ -12,7 +12,8 @@ from pnn.config import Config
 from pnn.controls import EchoState, lagged
 from pnn.data import load
 from pnn.experiment import plan, run
-from pnn.report import gain_in_time, result_text, summary
+from pnn.gain import gain_in_time
+from pnn.report import result_text, summary
 from pnn.rules import RULES
 
 
