@@ -325,7 +325,7 @@ import pathlib, time
 import numpy as np
 MATRIX = np.random.default_rng(0).standard_normal((64, 24))
 def measure(drives):
-    time.sleep(0.01 * len(drives))
+    time.sleep(0.03 * len(drives))
     pathlib.Path("measured").touch()
     return np.abs(np.array([np.exp(3j * row) @ MATRIX for row in drives])) ** 2
 """
@@ -362,7 +362,7 @@ def test_a_process_that_is_ended_leaves_a_run_that_goes_on(tmp_path, monkeypatch
     path, deadline = tmp_path / "run.h5", time.monotonic() + 60
     while not (tmp_path / "measured").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    time.sleep(1.5)  # rows are written after a second at the most
+    time.sleep(1.5)  # rows are written after a second at the most; all of them take four
     process.send_signal(getattr(signal, number))
     _, told = process.communicate(timeout=30)
     assert process.returncode == status, told
@@ -379,7 +379,7 @@ def test_a_process_that_is_ended_leaves_a_run_that_goes_on(tmp_path, monkeypatch
 
     settings = load_config("run.toml")
     data = experiment.load_data(settings)
-    (tmp_path / "bench.py").write_text(BENCH_CODE.replace("0.01", "0"))
+    (tmp_path / "bench.py").write_text(BENCH_CODE.replace("0.03", "0"))
     resume("run.h5", data, accept=True)
     run(settings.with_(run={"out": "whole.h5"}), data)
     assert_same(content("run.h5"), content("whole.h5"))
